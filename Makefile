@@ -1,0 +1,91 @@
+# simbert: make, make test, make MODE=asan test, make MODE=tsan test, make fuzz
+# One static library a room; each links only what the arrows of docs/design.md allow, so a wrong dependency fails to link.
+
+MODE ?= release
+B ?= $(if $(filter release,$(MODE)),build,build/$(MODE))
+
+CC ?= gcc
+CXX ?= g++
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Werror
+OPT_release := -O3
+OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
+OPT := -g $(OPT_$(MODE))
+VERSION := 0.1.0
+CPPFLAGS += -I. -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"'
+# -ffp-contract is GCC's default for gnu11, written down because the kernels rely on fused multiply-add; -fno-math-errno
+# lets loops over sqrtf vectorise and changes no result.
+CFLAGS += -std=gnu11 $(OPT) $(WARN) -ffp-contract=fast -fno-math-errno -pthread -MMD -MP
+CXXFLAGS += -std=gnu++17 $(OPT) -Wall -Wextra -Wshadow -Werror -pthread -MMD -MP
+LDFLAGS += $(OPT) -pthread
+
+ROOMS := base kernels tokenizer weights model retrieval server cli
+uses_base := base
+uses_kernels := kernels base
+uses_tokenizer := tokenizer base
+uses_weights := weights base
+uses_model := model tokenizer weights kernels base
+uses_retrieval := retrieval kernels base
+uses_server := server retrieval model tokenizer weights kernels base
+uses_cli := cli $(uses_server)
+
+system_base := -lcjson -lutf8proc -lm
+system_kernels :=
+system_tokenizer := -lsentencepiece -lstdc++
+system_weights := -lz -lsnappy -lstdc++
+system_model :=
+system_retrieval := -lsqlite3
+system_server := -lmicrohttpd
+system_cli :=
+
+.SECONDARY:
+.PHONY: all test unit fuzz clean
+all: $(B)/simbert
+
+# Kernel variants: the file says which instructions it may use; sb_cpu() decides whether it runs.
+$(B)/obj/kernels/avx2_%.o: CFLAGS += -mavx2 -mfma -mf16c
+$(B)/obj/kernels/avx512_%.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+$(B)/obj/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+
+define room
+objects_$(1) := $$(patsubst %,$(B)/obj/%.o,$$(basename $$(wildcard $(1)/*.c $(1)/*.cc)))
+$(B)/lib$(1).a: $$(objects_$(1))
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+libraries_$(1) := $$(patsubst %,$(B)/lib%.a,$$(uses_$(1)))
+system_libraries_$(1) := $$(foreach r,$$(uses_$(1)),$$(system_$$(r)))
+tests_$(1) := $$(patsubst tests/unit/$(1)/%.c,$(B)/tests/$(1)/%,$$(wildcard tests/unit/$(1)/test_*.c))
+$(B)/tests/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(B)/obj/tests/unit/support.o $$(libraries_$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(system_libraries_$(1)) -lcheck -lsubunit -lrt -lm
+fuzzers_$(1) := $$(patsubst tests/fuzz/$(1)/%.c,$(B)/fuzz/$(1)/%,$$(wildcard tests/fuzz/$(1)/fuzz_*.c))
+# Without libFuzzer a fuzz target replays its corpus: tests/fuzz/replay.c has the main().
+$(B)/fuzz/$(1)/%: $(B)/obj/tests/fuzz/$(1)/%.o $(B)/obj/tests/fuzz/$(if $(filter fuzz,$(MODE)),none,replay).o $$(libraries_$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$(filter-out %/none.o,$$^) $$(system_libraries_$(1)) -lm
+endef
+$(foreach r,$(ROOMS),$(eval $(call room,$(r))))
+
+TESTS := $(foreach r,$(ROOMS),$(tests_$(r)))
+FUZZERS := $(foreach r,$(ROOMS),$(fuzzers_$(r)))
+
+$(B)/simbert: $(libraries_cli)
+	$(CC) $(LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(system_libraries_cli)
+
+unit: $(TESTS) $(FUZZERS)
+test: all unit
+	script/run-tests $(B)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,13 @@
+/* What every unit test needs: the suite runner and paths of the golden values. */
+#ifndef SB_TESTS_SUPPORT_H
+#define SB_TESTS_SUPPORT_H
+
+#include <check.h>
+
+/* Runs one suite and prints "name: N passed, M failed"; returns the exit status for main(). */
+int run_suite(Suite *suite);
+
+/* "tests/golden/<name>" below the source folder ($SB_SOURCE, else the current folder). Never freed: a test process is short. */
+const char *golden(const char *name);
+
+#endif
