@@ -46,8 +46,10 @@ system_cli :=
 all: $(B)/simbert
 
 # Kernel variants: the file says which instructions it may use; sb_cpu() decides whether it runs.
+ifeq ($(shell uname -m),x86_64)
 $(B)/obj/kernels/avx2_%.o: CFLAGS += -mavx2 -mfma -mf16c
 $(B)/obj/kernels/avx512_%.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+endif
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)

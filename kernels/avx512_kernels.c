@@ -1,0 +1,23 @@
+/* AVX-512: 32 registers of 16 floats. Compiled with the flags that the Makefile gives avx512_*.c. */
+#if defined(__x86_64__)
+#define SB_VECTOR_BYTES 64
+#define SB_TILE_VECTORS 4
+
+#include "kernels/variants.h"
+#include "kernels/vector_attention.h"
+#include "kernels/vector_linear.h"
+#include "kernels/vector_rows.h"
+
+const struct sb_kernels sb_kernels_avx512 = {
+    .name = "avx512",
+    .panel_width = SB_TILE_COLUMNS,
+    .linear = vector_linear,
+    .layer_norm = vector_layer_norm,
+    .activate = vector_activate,
+    .attention = vector_attention,
+    .attention_step = vector_attention_step,
+    .dot = vector_dot,
+    .scores = vector_scores,
+    .log_sum_exp = vector_log_sum_exp,
+};
+#endif

@@ -1,0 +1,16 @@
+/*
+ * The tables that the variants define. Only choose.c picks from them.
+ */
+#ifndef SB_KERNELS_VARIANTS_H
+#define SB_KERNELS_VARIANTS_H
+
+#include "kernels/kernels.h"
+
+extern const struct sb_kernels sb_kernels_plain;     /* plain C, the reference that the others are tested against */
+extern const struct sb_kernels sb_kernels_vector128; /* any processor */
+#if defined(__x86_64__)
+extern const struct sb_kernels sb_kernels_avx2;
+extern const struct sb_kernels sb_kernels_avx512;
+#endif
+
+#endif

@@ -1,0 +1,21 @@
+/* Vectors of 128 bits, which every 64-bit processor has (SSE2, NEON). */
+#define SB_VECTOR_BYTES 16
+#define SB_TILE_VECTORS 4
+
+#include "kernels/variants.h"
+#include "kernels/vector_attention.h"
+#include "kernels/vector_linear.h"
+#include "kernels/vector_rows.h"
+
+const struct sb_kernels sb_kernels_vector128 = {
+    .name = "vector128",
+    .panel_width = SB_TILE_COLUMNS,
+    .linear = vector_linear,
+    .layer_norm = vector_layer_norm,
+    .activate = vector_activate,
+    .attention = vector_attention,
+    .attention_step = vector_attention_step,
+    .dot = vector_dot,
+    .scores = vector_scores,
+    .log_sum_exp = vector_log_sum_exp,
+};

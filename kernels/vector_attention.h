@@ -1,0 +1,95 @@
+/*
+ * Attention of packed rows and of single decoding steps. Per head, the keys are laid out transposed and the values padded to
+ * whole vectors, so that both products are tiles:
+ *
+ *     scores[6, keys]      = Q[6, key_size]  @ K^T[key_size, keys]
+ *     out[6, value_size]   = softmax(scores) @ V[keys, value_size]
+ *
+ * A key that a query may not see gets probability 0, which adds exactly nothing: results do not depend on what lies behind.
+ */
+#ifndef SB_KERNELS_VECTOR_ATTENTION_H
+#define SB_KERNELS_VECTOR_ATTENTION_H
+
+#include "kernels/vector_rows.h"
+#include "kernels/vector_tile.h"
+
+SB_INLINE size_t whole_vectors(size_t n)
+{
+    return (n + SB_LANES - 1) / SB_LANES * SB_LANES;
+}
+
+/* Tiles side by side: C[rows, columns] for any number of columns. */
+static void tiles(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t rows, size_t columns)
+{
+    for (size_t j = 0; j < columns; j += SB_TILE_COLUMNS) {
+        size_t n = columns - j < SB_TILE_COLUMNS ? columns - j : SB_TILE_COLUMNS;
+        tile(c + j, ld_c, a, ld_a, b + j, ld_b, depth, rows, n);
+    }
+}
+
+/* transposed[key_size][ld_keys], the columns past `keys` zero. */
+static void lay_out_keys(float *transposed, size_t ld_keys, const float *k, size_t ld_k, size_t keys, size_t key_size)
+{
+    for (size_t d = 0; d < key_size; d++) {
+        float *row = transposed + d * ld_keys;
+        for (size_t j = 0; j < keys; j++)
+            row[j] = k[j * ld_k + d];
+        memset(row + keys, 0, (ld_keys - keys) * sizeof *row);
+    }
+}
+
+static void lay_out_values(float *padded, size_t ld_values, const float *v, size_t ld_v, size_t keys, size_t value_size)
+{
+    for (size_t j = 0; j < keys; j++) {
+        memcpy(padded + j * ld_values, v + j * ld_v, value_size * sizeof *v);
+        memset(padded + j * ld_values + value_size, 0, (ld_values - value_size) * sizeof *v);
+    }
+}
+
+static void vector_attention(const struct sb_attention *a)
+{
+    size_t ld_keys = whole_vectors(a->keys), ld_values = whole_vectors(a->value_size);
+    float *keys = a->scratch, *values = keys + a->key_size * ld_keys, *scores = values + a->keys * ld_values;
+    float scale = 1.0f / sqrtf((float)a->key_size);
+    for (size_t h = 0; h < a->heads; h++) {
+        lay_out_keys(keys, ld_keys, a->k + h * a->key_size, a->ld_k, a->keys, a->key_size);
+        lay_out_values(values, ld_values, a->v + h * a->value_size, a->ld_v, a->keys, a->value_size);
+        for (size_t i = 0; i < a->queries; i += SB_TILE_ROWS) {
+            size_t n = a->queries - i < SB_TILE_ROWS ? a->queries - i : SB_TILE_ROWS, seen = 0;
+            for (size_t r = 0; r < n; r++)
+                seen = (size_t)a->visible[i + r] > seen ? (size_t)a->visible[i + r] : seen;
+            tiles(scores, ld_keys, a->q + i * a->ld_q + h * a->key_size, a->ld_q, keys, ld_keys, a->key_size, n, seen);
+            for (size_t r = 0; r < n; r++) {
+                size_t visible = (size_t)a->visible[i + r];
+                row_softmax(scores + r * ld_keys, visible, scale);
+                memset(scores + r * ld_keys + visible, 0, (seen - visible) * sizeof *scores);
+            }
+            tiles(a->out + i * a->ld_out + h * a->value_size, a->ld_out, scores, ld_keys, values, ld_values, seen, n, a->value_size);
+        }
+    }
+}
+
+static void vector_attention_step(const struct sb_attention_step *a)
+{
+    float scale = 1.0f / sqrtf((float)a->key_size);
+    for (size_t h = 0; h < a->heads; h++) {
+        for (size_t j = 0; j < a->count; j++)
+            a->scratch[j] = vector_dot(a->q + h * a->key_size, a->keys[j] + h * a->key_size, a->key_size);
+        row_softmax(a->scratch, a->count, scale);
+        size_t d = 0, offset = h * a->value_size;
+        for (; d + SB_LANES <= a->value_size; d += SB_LANES) {
+            vec sum = {0};
+            for (size_t j = 0; j < a->count; j++)
+                sum += a->scratch[j] * vec_load(a->values[j] + offset + d);
+            vec_store(a->out + offset + d, sum);
+        }
+        for (; d < a->value_size; d++) {
+            float sum = 0;
+            for (size_t j = 0; j < a->count; j++)
+                sum += a->scratch[j] * a->values[j][offset + d];
+            a->out[offset + d] = sum;
+        }
+    }
+}
+
+#endif

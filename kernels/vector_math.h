@@ -1,0 +1,161 @@
+/*
+ * Vectors of SB_LANES floats by GCC's vector extension, and the functions that a transformer needs on them. One source for
+ * every instruction set: the file that includes this is compiled with the flags of its variant. Everything here is static.
+ *
+ * Error bounds (largest seen over all floats in range, tests/unit/kernels/test_math.c): exp 2 ulp; gelu 4e-7 absolute
+ * below |x| = 1, relative to |x| above; tanh and sigmoid 3e-7 absolute.
+ */
+#ifndef SB_KERNELS_VECTOR_MATH_H
+#define SB_KERNELS_VECTOR_MATH_H
+
+#include "kernels/kernels.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define SB_LANES (SB_VECTOR_BYTES / 4)
+#define SB_INLINE static inline __attribute__((always_inline))
+
+typedef float vec __attribute__((vector_size(SB_VECTOR_BYTES)));
+typedef int32_t ivec __attribute__((vector_size(SB_VECTOR_BYTES)));
+typedef float vec_unaligned __attribute__((vector_size(SB_VECTOR_BYTES), aligned(4), may_alias));
+
+SB_INLINE vec vec_load(const float *p)
+{
+    return *(const vec_unaligned *)p;
+}
+
+SB_INLINE void vec_store(float *p, vec v)
+{
+    *(vec_unaligned *)p = v;
+}
+
+/* The first n lanes from memory, the others zero; n < SB_LANES. */
+SB_INLINE vec vec_load_part(const float *p, size_t n)
+{
+    vec v = {0};
+    memcpy(&v, p, n * sizeof *p);
+    return v;
+}
+
+SB_INLINE void vec_store_part(float *p, vec v, size_t n)
+{
+    memcpy(p, &v, n * sizeof *p);
+}
+
+SB_INLINE vec vec_set(float x)
+{
+    return x - (vec){0};
+}
+
+/* mask has all bits of a lane set or none: what comparing vectors gives. */
+SB_INLINE vec vec_select(ivec mask, vec yes, vec no)
+{
+    return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
+}
+
+SB_INLINE vec vec_max(vec a, vec b)
+{
+    return vec_select(a > b, a, b);
+}
+
+SB_INLINE vec vec_min(vec a, vec b)
+{
+    return vec_select(a < b, a, b);
+}
+
+SB_INLINE vec vec_abs(vec a)
+{
+    return (vec)((ivec)a & 0x7FFFFFFF);
+}
+
+/* Lanes added pairwise: halves, quarters, ...: one fixed order. */
+SB_INLINE float vec_sum(vec v)
+{
+    float x[SB_LANES];
+    memcpy(x, &v, sizeof x);
+    for (int half = SB_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            x[i] += x[i + half];
+    return x[0];
+}
+
+SB_INLINE float vec_largest(vec v)
+{
+    float best = v[0];
+    for (int i = 1; i < SB_LANES; i++)
+        best = v[i] > best ? v[i] : best;
+    return best;
+}
+
+/* exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln(2) / 2, Taylor to degree 7. Below -87.3 the result is 0, above 88.3
+   it stays at exp(88.3). Adding and subtracting 1.5 * 2^23 rounds to the nearest integer. */
+SB_INLINE vec vec_exp(vec x)
+{
+    const float round_bias = 0x1.8p23f;
+    ivec underflow = x < vec_set(-87.3f);
+    x = vec_min(vec_max(x, vec_set(-87.3f)), vec_set(88.3f));
+    vec shifted = x * 1.44269504f + round_bias;
+    vec n = shifted - round_bias;
+    vec r = x - n * 0x1.62e4p-1f;   /* ln 2 in two parts: the first has few bits, so n times it is exact */
+    r = r - n * 1.428606765e-6f;
+    vec p = vec_set(1.0f / 5040);
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    ivec exponent = ((ivec)shifted << 23) + 0x3F800000; /* the low bits of `shifted` are n; those above fall out */
+    return vec_select(underflow, vec_set(0), p * (vec)exponent);
+}
+
+/* 1 - erf(z) for z >= 0: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26; |error| <= 1.5e-7. */
+SB_INLINE vec vec_erfc(vec z)
+{
+    vec t = 1.0f / (1.0f + 0.3275911f * z);
+    vec p = vec_set(1.061405429f);
+    p = p * t - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - 0.284496736f;
+    p = p * t + 0.254829592f;
+    return p * t * vec_exp(-(z * z));
+}
+
+SB_INLINE vec vec_sigmoid(vec x)
+{
+    return 1.0f / (1.0f + vec_exp(-x));
+}
+
+SB_INLINE vec vec_tanh(vec x)
+{
+    return 2.0f * vec_sigmoid(2.0f * x) - 1.0f;
+}
+
+/* gelu(x) = x/2 (1 + erf(x / sqrt 2)); the tail form on either side of 0 avoids cancellation. */
+SB_INLINE vec vec_gelu(vec x)
+{
+    vec tail = 0.5f * x * vec_erfc(vec_abs(x) * 0.70710678f);
+    return vec_select(x > vec_set(0), x - tail, tail);
+}
+
+SB_INLINE vec vec_gelu_tanh(vec x)
+{
+    return x * vec_sigmoid(1.5957691f * (x + 0.044715f * x * x * x)); /* (1 + tanh(u)) / 2 = sigmoid(2u) */
+}
+
+SB_INLINE vec vec_activate(vec x, enum sb_act act)
+{
+    switch (act) {
+    case SB_ACT_GELU: return vec_gelu(x);
+    case SB_ACT_GELU_TANH: return vec_gelu_tanh(x);
+    case SB_ACT_RELU: return vec_max(x, vec_set(0));
+    case SB_ACT_SWISH: return x * vec_sigmoid(x);
+    case SB_ACT_TANH: return vec_tanh(x);
+    case SB_ACT_NONE: break;
+    }
+    return x;
+}
+
+#endif

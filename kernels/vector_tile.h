@@ -1,0 +1,81 @@
+/*
+ * The micro-kernel: a tile of C = A @ B held in registers, for linear layers and for attention alike.
+ *
+ *          B  [depth][ld_b]: SB_TILE_VECTORS vectors of a row at a time
+ *        +------------------+
+ *   A    |  C tile          |    each element of C: depth fused multiply-adds in the order of depth, in one register,
+ * [rows] |  rows x vectors  |    so the result does not depend on the tile's shape
+ *        +------------------+
+ *
+ * With 32 registers, 6 rows x 4 vectors keep 24 sums, 4 vectors of B and one broadcast of A; with 16 registers 6 x 2.
+ */
+#ifndef SB_KERNELS_VECTOR_TILE_H
+#define SB_KERNELS_VECTOR_TILE_H
+
+#include "kernels/vector_math.h"
+
+#define SB_TILE_ROWS 6
+#define SB_TILE_COLUMNS (SB_TILE_VECTORS * SB_LANES)
+
+/* Stores `columns` (1 .. vectors * SB_LANES) columns of C. rows and vectors are constants after inlining. */
+SB_INLINE void tile_fixed(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t columns,
+                          const int rows, const int vectors)
+{
+    vec sum[SB_TILE_ROWS][SB_TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; j++)
+            sum[i][j] = (vec){0};
+    for (size_t p = 0; p < depth; p++) {
+        vec row[SB_TILE_VECTORS];
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; j++)
+            row[j] = vec_load(b + p * ld_b + (size_t)j * SB_LANES);
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
+            float x = a[(size_t)i * ld_a + p];
+#pragma GCC unroll 8
+            for (int j = 0; j < vectors; j++)
+                sum[i][j] += x * row[j];
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; j++) {
+            float *out = c + (size_t)i * ld_c + (size_t)j * SB_LANES;
+            size_t first = (size_t)j * SB_LANES;
+            if (columns >= first + SB_LANES)
+                vec_store(out, sum[i][j]);
+            else if (columns > first)
+                vec_store_part(out, sum[i][j], columns - first);
+        }
+    }
+}
+
+SB_INLINE void tile_rows(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t columns,
+                         size_t rows, const int vectors)
+{
+    switch (rows) {
+    case 1: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 1, vectors); break;
+    case 2: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 2, vectors); break;
+    case 3: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 3, vectors); break;
+    case 4: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 4, vectors); break;
+    case 5: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 5, vectors); break;
+    default: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 6, vectors); break;
+    }
+}
+
+/* C[rows, columns] = A[rows, depth] @ B[depth, columns]; rows <= SB_TILE_ROWS, columns <= SB_TILE_COLUMNS. B's rows are readable
+   up to the next multiple of SB_LANES columns. */
+static void tile(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t rows, size_t columns)
+{
+    if (columns > (SB_TILE_VECTORS - 1) * SB_LANES) /* the whole width: the hot case */
+        tile_rows(c, ld_c, a, ld_a, b, ld_b, depth, columns, rows, SB_TILE_VECTORS);
+    else
+        for (size_t j = 0; j < columns; j += SB_LANES)
+            tile_rows(c + j, ld_c, a, ld_a, b + j, ld_b, depth, columns - j, rows, 1);
+}
+
+#endif
