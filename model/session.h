@@ -66,6 +66,7 @@ struct sb_row {
 
     /* Results, borrowed from the session until its next forward; NULL where not wanted. */
     const float *vector; /* [sb_model_dimensions] */
+    const float *pooled; /* [sb_model_dimensions]: the vector before normalisation, with SB_WANT_VECTOR */
     const float *logits; /* [V] or [length, V] */
     const float *hidden; /* [length, H] */
 

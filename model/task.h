@@ -79,5 +79,7 @@ SB_MUST_CHECK enum sb_status sb_embed_task_new(struct sb_task **task, struct sb_
                                                size_t n, struct sb_error *error);
 /* [n, dimensions], valid once finished with SB_OK, borrowed from the task. */
 const float *sb_embed_task_vectors(const struct sb_task *task);
+/* [n]: the L2 norms that the vectors had before normalisation. */
+const float *sb_embed_task_norms(const struct sb_task *task);
 
 #endif

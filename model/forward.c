@@ -1,0 +1,177 @@
+/*
+ * The transformer: embeddings and post-LN layers over packed rows (REFERENCE section 1).
+ *
+ * All tokens of all rows stand one behind the other in [tokens, H] matrices; only attention looks at rows. The last layer
+ * computes keys and values of every token but everything else only for the tokens whose output somebody wants.
+ */
+#include "model/kv_cache_impl.h"
+#include "model/session_impl.h"
+
+#include <string.h>
+
+/* y[n, E] = LayerNorm(word + segment + position), then E -> H into session->x. */
+static void embed(struct sb_session *s, const struct sb_row *rows, size_t count)
+{
+    const struct sb_model *m = s->model;
+    size_t width = (size_t)m->config.embedding_size, token = 0;
+    float *out = m->has_embedding_map ? s->embedding : s->x;
+    for (size_t r = 0; r < count; r++) {
+        for (size_t i = 0; i < rows[r].length; i++, token++) {
+            float *e = out + token * width;
+            size_t position = rows[r].is_step ? rows[r].position : i;
+            const float *p = m->position_embedding + position * width;
+            const float *g = m->segment_embedding + (rows[r].segments ? rows[r].segments[i] : 0) * width;
+            sb_param_row(e, &m->word_embedding, (size_t)rows[r].ids[i]);
+            for (size_t d = 0; d < width; d++)
+                e[d] += g[d] + p[d];
+        }
+    }
+    m->kernels->layer_norm(out, out, m->embedding_norm.gamma, m->embedding_norm.beta, m->config.layer_norm_eps, s->tokens, width);
+    if (m->has_embedding_map)
+        sb_dense_apply(m, s->x, s->embedding, s->tokens, &m->embedding_map, NULL);
+}
+
+/* New keys and values go to the rows' caches before anybody reads them. */
+static void store_key_values(struct sb_session *s, const struct sb_row *rows, size_t count, size_t layer)
+{
+    for (size_t r = 0; r < count; r++) {
+        struct sb_kv_cache *cache = rows[r].cache;
+        if (!cache)
+            continue;
+        size_t first = rows[r].is_step ? cache->prefix_capacity + (size_t)rows[r].slot : 0;
+        memcpy(sb_kv_row(cache, layer, first), s->key_value + s->places[r].first_token * cache->width,
+               rows[r].length * cache->width * sizeof(float));
+    }
+}
+
+/* The span mask: token i of a row sees keys [0, max(prefix, i + 1)) (REFERENCE section 2). */
+static int keys_seen(const struct sb_row *row, size_t token)
+{
+    return (int)(row->prefix > token + 1 ? row->prefix : token + 1);
+}
+
+static void attend_span(struct sb_session *s, const struct sb_row *row, const struct sb_place *place, size_t first_query, size_t queries,
+                        bool last)
+{
+    const struct sb_config *c = &s->model->config;
+    size_t key_width = sb_key_width(c), value_width = sb_value_width(c), width = key_width + value_width;
+    const float *key_value = s->key_value + place->first_token * width;
+    for (size_t i = 0; i < queries; i++)
+        s->visible[i] = keys_seen(row, last ? s->outputs[first_query + i] - place->first_token : i);
+    s->model->kernels->attention(&(struct sb_attention){
+        .q = s->query + first_query * key_width,
+        .k = key_value,
+        .v = key_value + key_width,
+        .out = s->context + first_query * value_width,
+        .ld_q = key_width,
+        .ld_k = width,
+        .ld_v = width,
+        .ld_out = value_width,
+        .queries = queries,
+        .keys = row->length,
+        .heads = (size_t)c->num_attention_heads,
+        .key_size = (size_t)c->attention_key_size,
+        .value_size = (size_t)c->attention_head_size,
+        .visible = s->visible,
+        .scratch = s->attention_scratch,
+    });
+}
+
+/* A step's query sees the cached source, the slots of its path and itself. */
+static void attend_step(struct sb_session *s, const struct sb_row *row, size_t query, size_t layer)
+{
+    const struct sb_config *c = &s->model->config;
+    const struct sb_kv_cache *cache = row->cache;
+    size_t key_width = sb_key_width(c), count = 0;
+    for (size_t i = 0; i < cache->prefix; i++)
+        s->keys[count++] = sb_kv_row(cache, layer, i);
+    for (size_t i = 0; i < row->path_length; i++)
+        s->keys[count++] = sb_kv_row(cache, layer, cache->prefix_capacity + (size_t)row->path[i]);
+    s->keys[count++] = sb_kv_row(cache, layer, cache->prefix_capacity + (size_t)row->slot);
+    for (size_t i = 0; i < count; i++)
+        s->values[i] = s->keys[i] + key_width;
+    s->model->kernels->attention_step(&(struct sb_attention_step){
+        .q = s->query + query * key_width,
+        .keys = s->keys,
+        .values = s->values,
+        .out = s->context + query * sb_value_width(c),
+        .count = count,
+        .heads = (size_t)c->num_attention_heads,
+        .key_size = (size_t)c->attention_key_size,
+        .value_size = (size_t)c->attention_head_size,
+        .scratch = s->attention_scratch,
+    });
+}
+
+static void attend(struct sb_session *s, const struct sb_row *rows, size_t count, size_t layer, bool last)
+{
+    for (size_t r = 0; r < count; r++) {
+        const struct sb_place *place = &s->places[r];
+        size_t first = last ? place->first_output : place->first_token, queries = last ? place->outputs : rows[r].length;
+        if (queries == 0)
+            continue;
+        if (rows[r].is_step)
+            attend_step(s, &rows[r], first, layer);
+        else
+            attend_span(s, &rows[r], place, first, queries, last);
+    }
+}
+
+/* x[n, H] = LayerNorm(x + W2 act(W1 x)), a chunk of tokens at a time. */
+static void feed_forward(struct sb_session *s, const struct sb_layer *layer, size_t n)
+{
+    const struct sb_model *m = s->model;
+    size_t hidden = (size_t)m->config.hidden_size;
+    const struct sb_epilogue activate = {.activation = sb_act_of(m->config.hidden_act)};
+    for (size_t i = 0; i < n; i += SB_FFN_CHUNK) {
+        size_t rows = n - i < SB_FFN_CHUNK ? n - i : SB_FFN_CHUNK;
+        float *x = s->x + i * hidden, *y = s->y + i * hidden;
+        sb_dense_apply(m, s->ffn, x, rows, &layer->ffn_in, &activate);
+        sb_dense_apply(m, y, s->ffn, rows, &layer->ffn_out, &(struct sb_epilogue){.residual = x, .ld_residual = hidden});
+        m->kernels->layer_norm(x, y, layer->ffn_norm.gamma, layer->ffn_norm.beta, m->config.layer_norm_eps, rows, hidden);
+    }
+}
+
+static void run_layer(struct sb_session *s, const struct sb_row *rows, size_t count, size_t index, bool last)
+{
+    const struct sb_model *m = s->model;
+    const struct sb_layer *layer = &m->layers[index];
+    size_t hidden = (size_t)m->config.hidden_size, n = last ? s->output_count : s->tokens;
+    sb_dense_apply(m, s->key_value, s->x, s->tokens, &layer->key_value, NULL);
+    store_key_values(s, rows, count, index);
+    const float *in = s->x;
+    if (last) { /* only the tokens whose output is wanted go on */
+        for (size_t i = 0; i < n; i++)
+            memcpy(s->y + i * hidden, s->x + s->outputs[i] * hidden, hidden * sizeof *s->y);
+        in = s->y;
+    }
+    sb_dense_apply(m, s->query, in, n, &layer->query, NULL);
+    attend(s, rows, count, index, last);
+    sb_dense_apply(m, s->y, s->context, n, &layer->output, &(struct sb_epilogue){.residual = in, .ld_residual = hidden});
+    m->kernels->layer_norm(s->x, s->y, layer->attention_norm.gamma, layer->attention_norm.beta, m->config.layer_norm_eps, n, hidden);
+    feed_forward(s, layer, n);
+}
+
+/* Copies the stream of the rows that are traced; `index` 0 is the embedding output. */
+static void trace(struct sb_session *s, const struct sb_row *rows, size_t count, size_t index, bool last)
+{
+    size_t hidden = (size_t)s->model->config.hidden_size;
+    for (size_t r = 0; r < count; r++) {
+        if (!rows[r].trace)
+            continue;
+        size_t first = last ? s->places[r].first_output : s->places[r].first_token, size = rows[r].length * hidden;
+        memcpy(rows[r].trace + index * size, s->x + first * hidden, size * sizeof *s->x);
+    }
+}
+
+void sb_forward_layers(struct sb_session *session, struct sb_row *rows, size_t count)
+{
+    size_t layers = (size_t)session->model->config.num_hidden_layers;
+    embed(session, rows, count);
+    trace(session, rows, count, 0, false);
+    for (size_t i = 0; i < layers; i++) {
+        bool last = i + 1 == layers;
+        run_layer(session, rows, count, i, last);
+        trace(session, rows, count, i + 1, last);
+    }
+}

@@ -1,0 +1,80 @@
+/*
+ * Inside of a model. Only model/ includes this.
+ */
+#ifndef SB_MODEL_MODEL_IMPL_H
+#define SB_MODEL_MODEL_IMPL_H
+
+#include "base/arena.h"
+#include "model/model.h"
+#include "weights/weights.h"
+
+#include <stdatomic.h>
+
+/* act(x W^T + bias) */
+struct sb_dense {
+    struct sb_packed packed;
+    float *bias; /* [out] or NULL */
+};
+
+struct sb_norm {
+    float *gamma, *beta; /* [n] */
+};
+
+struct sb_layer {
+    struct sb_dense query;     /* H -> A * key_size */
+    struct sb_dense key_value; /* H -> A * key_size + A * value_size: keys first, then values */
+    struct sb_dense output;    /* A * value_size -> H */
+    struct sb_norm attention_norm;
+    struct sb_dense ffn_in;  /* H -> I */
+    struct sb_dense ffn_out; /* I -> H */
+    struct sb_norm ffn_norm;
+};
+
+struct sb_model {
+    atomic_int references;
+    char name[128];
+    struct sb_weights *weights; /* stays open: word embeddings are read from the mapped file */
+    struct sb_tokenizer *tokenizer;
+    const struct sb_kernels *kernels;
+    struct sb_config config;
+    struct sb_arena arena;
+
+    struct sb_param word_embedding;               /* [V, E] as stored */
+    float *position_embedding, *segment_embedding; /* [P, E], [type_vocab_size, E] */
+    struct sb_norm embedding_norm;                /* [E] */
+    bool has_embedding_map;
+    struct sb_dense embedding_map; /* E -> H, when E != H */
+    struct sb_layer *layers;       /* [num_hidden_layers] */
+
+    struct sb_dense pooler; /* H -> H, with pooling by pooler */
+    bool has_dense;         /* sentence-transformers Dense behind the pooling */
+    struct sb_dense dense;
+    enum sb_act dense_act;
+    int dimensions; /* of a sentence vector */
+
+    bool can_generate;
+    struct sb_dense mlm; /* H -> E */
+    struct sb_norm mlm_norm;
+    struct sb_dense vocabulary; /* E -> V: the word embedding again, packed, with the output bias */
+};
+
+/* Floats of keys and values of one token in one layer. */
+static inline size_t sb_key_width(const struct sb_config *c)
+{
+    return (size_t)c->num_attention_heads * (size_t)c->attention_key_size;
+}
+static inline size_t sb_value_width(const struct sb_config *c)
+{
+    return (size_t)c->num_attention_heads * (size_t)c->attention_head_size;
+}
+
+enum sb_act sb_act_of(enum sb_activation activation);
+
+/* y[rows, out] = act(x[rows, in] W^T + bias) + residual; epilogue NULL: neither. */
+static inline void sb_dense_apply(const struct sb_model *m, float *y, const float *x, size_t rows, const struct sb_dense *dense,
+                                  const struct sb_epilogue *epilogue)
+{
+    m->kernels->linear(y, dense->packed.out, x, dense->packed.in, rows, &dense->packed, dense->bias, epilogue);
+}
+
+#endif
