@@ -6,7 +6,8 @@
  *     if (!sb_arena_commit(&arena)) ...      // one allocation of the measured size
  *     layout(&arena, session);               // the same calls again: now real pointers
  *
- * Slices are zeroed at commit. Under AddressSanitizer the gap behind each slice is poisoned. Not thread-safe.
+ * Slices are zeroed at commit. The calls after it must be the measured ones, in their order. Under AddressSanitizer the
+ * gap behind each slice is poisoned. Not thread-safe.
  */
 #ifndef SB_BASE_ARENA_H
 #define SB_BASE_ARENA_H
@@ -15,7 +16,8 @@
 #include <stddef.h>
 
 struct sb_arena {
-    char *base; /* NULL while measuring */
+    char *base;   /* NULL while measuring */
+    void *memory; /* the allocation that base lies in */
     size_t used, size;
     bool overflow; /* a size did not fit size_t */
 };
