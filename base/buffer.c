@@ -1,7 +1,6 @@
 #include "base/buffer.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,13 +46,11 @@ void sb_buffer_text(struct sb_buffer *buffer, const char *text)
     sb_buffer_bytes(buffer, text, strlen(text));
 }
 
-void sb_buffer_format(struct sb_buffer *buffer, const char *format, ...)
+void sb_buffer_format_list(struct sb_buffer *buffer, const char *format, va_list args)
 {
-    va_list args, again;
-    va_start(args, format);
+    va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     if (n < 0) {
         buffer->failed = true;
     } else if (reserve(buffer, (size_t)n)) {
@@ -61,6 +58,14 @@ void sb_buffer_format(struct sb_buffer *buffer, const char *format, ...)
         buffer->length += (size_t)n;
     }
     va_end(again);
+}
+
+void sb_buffer_format(struct sb_buffer *buffer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    sb_buffer_format_list(buffer, format, args);
+    va_end(args);
 }
 
 void sb_buffer_float(struct sb_buffer *buffer, float value)

@@ -15,6 +15,7 @@
 #ifndef SB_BASE_BUFFER_H
 #define SB_BASE_BUFFER_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -27,6 +28,7 @@ struct sb_buffer {
 void sb_buffer_bytes(struct sb_buffer *buffer, const void *bytes, size_t length);
 void sb_buffer_text(struct sb_buffer *buffer, const char *text);
 void sb_buffer_format(struct sb_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sb_buffer_format_list(struct sb_buffer *buffer, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* The shortest of %.6g .. %.9g that reads back as the same float; NaN and infinities, which JSON cannot say, become null. */
 void sb_buffer_float(struct sb_buffer *buffer, float value);
