@@ -58,6 +58,8 @@ $(B)/obj/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
+TEST_SUPPORT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
+
 define room
 objects_$(1) := $$(patsubst %,$(B)/obj/%.o,$$(basename $$(wildcard $(1)/*.c $(1)/*.cc)))
 $(B)/lib$(1).a: $$(objects_$(1))
@@ -66,7 +68,7 @@ $(B)/lib$(1).a: $$(objects_$(1))
 libraries_$(1) := $$(patsubst %,$(B)/lib%.a,$$(uses_$(1)))
 system_libraries_$(1) := $$(foreach r,$$(uses_$(1)),$$(system_$$(r)))
 tests_$(1) := $$(patsubst tests/unit/$(1)/%.c,$(B)/tests/$(1)/%,$$(wildcard tests/unit/$(1)/test_*.c))
-$(B)/tests/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(B)/obj/tests/unit/support.o $$(libraries_$(1))
+$(B)/tests/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(TEST_SUPPORT) $$(libraries_$(1))
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(system_libraries_$(1)) -lcheck -lsubunit -lrt -lm
 fuzzers_$(1) := $$(patsubst tests/fuzz/$(1)/%.c,$(B)/fuzz/$(1)/%,$$(wildcard tests/fuzz/$(1)/fuzz_*.c))

@@ -1,0 +1,323 @@
+/*
+ * Every kernel variant against the plain one over odd sizes, with double-precision bounds; and the promise that a row's
+ * result does not depend on the rows beside it, bitwise.
+ */
+#include "kernels/kernels.h"
+#include "base/random.h"
+#include "tests/unit/support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const size_t odd_sizes[] = {1, 2, 7, 16, 31, 33, 64, 65, 127, 511};
+enum { ODD_SIZES = sizeof odd_sizes / sizeof *odd_sizes };
+
+static uint64_t stream;
+
+/* n normal values; a new stream every call. One float more than asked, so that a read past the end shows under ASan only when it
+   is a real one. */
+static float *random_floats(size_t n)
+{
+    float *x = malloc(n * sizeof *x);
+    stream++;
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)sb_random_normal(7, stream, i);
+    return x;
+}
+
+static void assert_close(const float *a, const float *b, size_t n, double tolerance, const char *what)
+{
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(fabs((double)a[i] - b[i]) <= tolerance * fmax(1.0, fabs((double)b[i])), "%s: element %zu: %.9g, expected %.9g", what, i,
+                      (double)a[i], (double)b[i]);
+}
+
+static struct sb_packed pack(const struct sb_kernels *kernels, const float *w, size_t out, size_t in)
+{
+    struct sb_packed packed;
+    size_t bytes = sb_packed_bytes(kernels, out, in);
+    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    memset(memory, 0, bytes);
+    sb_packed_init(&packed, kernels, memory, out, in);
+    for (size_t o = 0; o < out; o++)
+        sb_packed_row(&packed, o, w + o * in);
+    return packed;
+}
+
+/* y = act(x W^T + b) + r in double precision: what all variants, the plain one included, must be close to. */
+static void check_linear(const struct sb_kernels *kernels, size_t rows, size_t in, size_t out)
+{
+    float *w = random_floats(out * in), *x = random_floats(rows * in), *bias = random_floats(out), *residual = random_floats(rows * out);
+    float *y = malloc(rows * out * sizeof *y), *expected = malloc(rows * out * sizeof *y);
+    struct sb_packed packed = pack(kernels, w, out, in);
+    for (int act = SB_ACT_NONE; act <= SB_ACT_TANH; act++) {
+        for (size_t r = 0; r < rows; r++) {
+            for (size_t o = 0; o < out; o++) {
+                double sum = bias[o];
+                for (size_t i = 0; i < in; i++)
+                    sum += (double)x[r * in + i] * w[o * in + i];
+                double u = 0.7978845608028654 * (sum + 0.044715 * sum * sum * sum);
+                double forms[] = {sum,
+                                  0.5 * sum * (1 + erf(sum / sqrt(2))),
+                                  0.5 * sum * (1 + tanh(u)),
+                                  fmax(sum, 0),
+                                  sum / (1 + exp(-sum)),
+                                  tanh(sum)};
+                expected[r * out + o] = (float)(forms[act] + residual[r * out + o]);
+            }
+        }
+        kernels->linear(y, out, x, in, rows, &packed, bias,
+                        &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = residual, .ld_residual = out});
+        assert_close(y, expected, rows * out, 2e-6 * sqrt((double)in) + 1e-6, kernels->name);
+        memcpy(y, residual, rows * out * sizeof *y); /* the residual may be the output itself */
+        kernels->linear(y, out, x, in, rows, &packed, bias,
+                        &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = y, .ld_residual = out});
+        assert_close(y, expected, rows * out, 2e-6 * sqrt((double)in) + 1e-6, kernels->name);
+    }
+    free(w), free(x), free(bias), free(residual), free(y), free(expected), free(packed.panels);
+}
+
+START_TEST(linear_is_right_at_odd_sizes)
+{
+    const struct sb_kernels *kernels;
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
+        for (size_t i = 0; i < ODD_SIZES; i++) {
+            check_linear(kernels, 1 + i % 8, odd_sizes[i], odd_sizes[ODD_SIZES - 1 - i]);
+            check_linear(kernels, odd_sizes[i] % 40 + 1, 33, odd_sizes[i]);
+        }
+}
+END_TEST
+
+START_TEST(linear_writes_nothing_past_its_columns)
+{
+    const struct sb_kernels *kernels;
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++) {
+        float *w = random_floats(70 * 9), *x = random_floats(3 * 9), y[3 * 71];
+        for (size_t i = 0; i < 3 * 71; i++)
+            y[i] = 42;
+        struct sb_packed packed = pack(kernels, w, 70, 9);
+        kernels->linear(y, 71, x, 9, 3, &packed, NULL, NULL);
+        for (size_t r = 0; r < 3; r++)
+            ck_assert(y[r * 71 + 70] == 42.0f);
+        free(w), free(x), free(packed.panels);
+    }
+}
+END_TEST
+
+START_TEST(linear_rows_do_not_see_each_other)
+{
+    const struct sb_kernels *kernels;
+    enum { ROWS = 23, IN = 130, OUT = 77 };
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++) {
+        float *w = random_floats(OUT * IN), *x = random_floats(ROWS * IN), *bias = random_floats(OUT), all[ROWS * OUT], one[OUT];
+        struct sb_packed packed = pack(kernels, w, OUT, IN);
+        struct sb_epilogue gelu = {.activation = SB_ACT_GELU};
+        kernels->linear(all, OUT, x, IN, ROWS, &packed, bias, &gelu);
+        for (size_t first = 0; first < ROWS; first++) {
+            kernels->linear(one, OUT, x + first * IN, IN, 1, &packed, bias, &gelu);
+            ck_assert_msg(memcmp(one, all + first * OUT, sizeof one) == 0, "%s: row %zu alone differs", kernels->name, first);
+        }
+        free(w), free(x), free(bias), free(packed.panels);
+    }
+}
+END_TEST
+
+START_TEST(packed_rows_come_back)
+{
+    const struct sb_kernels *kernels;
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++) {
+        float *w = random_floats(67 * 13), row[13];
+        struct sb_packed packed = pack(kernels, w, 67, 13);
+        for (size_t o = 0; o < 67; o++) {
+            sb_packed_unpack_row(row, &packed, o);
+            ck_assert(memcmp(row, w + o * 13, sizeof row) == 0);
+        }
+        free(w), free(packed.panels);
+    }
+    ck_assert_uint_eq(sb_packed_bytes(sb_kernels_at(0), SIZE_MAX / 2, 4), 0);
+    ck_assert_uint_eq(sb_packed_bytes(sb_kernels_at(0), SIZE_MAX, 1), 0);
+}
+END_TEST
+
+START_TEST(layer_norm_is_right)
+{
+    const struct sb_kernels *kernels;
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
+        for (size_t s = 1; s < ODD_SIZES; s++) {
+            size_t n = odd_sizes[s], rows = 3;
+            float *x = random_floats(rows * n), *gamma = random_floats(n), *beta = random_floats(n), *expected = malloc(rows * n * sizeof *x);
+            for (size_t r = 0; r < rows; r++) {
+                double mean = 0, variance = 0;
+                for (size_t i = 0; i < n; i++)
+                    mean += x[r * n + i];
+                mean /= (double)n;
+                for (size_t i = 0; i < n; i++)
+                    variance += (x[r * n + i] - mean) * (x[r * n + i] - mean);
+                variance /= (double)n;
+                for (size_t i = 0; i < n; i++)
+                    expected[r * n + i] = (float)((x[r * n + i] - mean) / sqrt(variance + 1e-12) * gamma[i] + beta[i]);
+            }
+            kernels->layer_norm(x, x, gamma, beta, 1e-12f, rows, n);
+            assert_close(x, expected, rows * n, n == 2 ? 1e-4 : 5e-6, kernels->name); /* two values: nearly equal ones cancel */
+            free(x), free(gamma), free(beta), free(expected);
+        }
+}
+END_TEST
+
+struct attention_case {
+    size_t keys, key_size, value_size, heads, prefix;
+};
+
+/* softmax(q k^T / sqrt(d)) v of one query in double precision */
+static void expected_attention(float *out, const struct sb_attention *a, size_t query)
+{
+    double *weights = malloc(a->keys * sizeof *weights);
+    for (size_t h = 0; h < a->heads; h++) {
+        double largest = -INFINITY, total = 0;
+        for (size_t j = 0; j < (size_t)a->visible[query]; j++) {
+            weights[j] = 0;
+            for (size_t d = 0; d < a->key_size; d++)
+                weights[j] += (double)a->q[query * a->ld_q + h * a->key_size + d] * a->k[j * a->ld_k + h * a->key_size + d];
+            weights[j] /= sqrt((double)a->key_size);
+            largest = fmax(largest, weights[j]);
+        }
+        for (size_t j = 0; j < (size_t)a->visible[query]; j++)
+            total += weights[j] = exp(weights[j] - largest);
+        for (size_t d = 0; d < a->value_size; d++) {
+            double sum = 0;
+            for (size_t j = 0; j < (size_t)a->visible[query]; j++)
+                sum += weights[j] / total * a->v[j * a->ld_v + h * a->value_size + d];
+            out[h * a->value_size + d] = (float)sum;
+        }
+    }
+    free(weights);
+}
+
+static void check_attention(const struct sb_kernels *kernels, struct attention_case c)
+{
+    size_t width_k = c.heads * c.key_size, width_v = c.heads * c.value_size, ld = width_k + width_v + 3;
+    float *q = random_floats(c.keys * width_k), *kv = random_floats(c.keys * ld), *out = malloc(c.keys * width_v * sizeof *out);
+    float *expected = malloc(width_v * sizeof *expected), *single = malloc(width_v * sizeof *single);
+    float *scratch = malloc(sb_attention_scratch(c.keys, c.key_size, c.value_size) * sizeof *scratch);
+    int *visible = malloc(c.keys * sizeof *visible);
+    const float **keys = malloc(c.keys * sizeof *keys), **values = malloc(c.keys * sizeof *values);
+    for (size_t i = 0; i < c.keys; i++) {
+        visible[i] = (int)(c.prefix > i + 1 ? c.prefix : i + 1);
+        keys[i] = kv + i * ld;
+        values[i] = kv + i * ld + width_k;
+    }
+    struct sb_attention a = {.q = q, .k = kv, .v = kv + width_k, .out = out, .ld_q = width_k, .ld_k = ld, .ld_v = ld, .ld_out = width_v,
+                             .queries = c.keys, .keys = c.keys, .heads = c.heads, .key_size = c.key_size, .value_size = c.value_size,
+                             .visible = visible, .scratch = scratch};
+    kernels->attention(&a);
+    for (size_t i = 0; i < c.keys; i++) {
+        expected_attention(expected, &a, i);
+        assert_close(out + i * width_v, expected, width_v, 5e-6, kernels->name);
+        kernels->attention_step(&(struct sb_attention_step){.q = q + i * width_k, .keys = keys, .values = values, .out = single,
+                                                            .count = (size_t)visible[i], .heads = c.heads, .key_size = c.key_size,
+                                                            .value_size = c.value_size, .scratch = scratch});
+        assert_close(single, expected, width_v, 5e-6, kernels->name);
+        /* one query alone gives the same bits as among the others */
+        struct sb_attention alone = a;
+        alone.q = q + i * width_k, alone.out = single, alone.queries = 1, alone.visible = visible + i;
+        kernels->attention(&alone);
+        ck_assert_msg(memcmp(single, out + i * width_v, width_v * sizeof *single) == 0, "%s: query %zu alone differs", kernels->name, i);
+    }
+    free(q), free(kv), free(out), free(expected), free(single), free(scratch), free(visible), free(keys), free(values);
+}
+
+START_TEST(attention_is_right)
+{
+    static const struct attention_case cases[] = {{1, 8, 8, 1, 1},   {7, 12, 8, 4, 7},  {13, 64, 64, 2, 13}, {31, 4, 10, 3, 12},
+                                                  {33, 64, 64, 2, 0}, {65, 16, 17, 2, 20}, {130, 64, 64, 1, 130}};
+    const struct sb_kernels *kernels;
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            check_attention(kernels, cases[i]);
+}
+END_TEST
+
+START_TEST(dot_scores_and_log_sum_exp_are_right)
+{
+    const struct sb_kernels *kernels;
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
+        for (size_t s = 0; s < ODD_SIZES; s++) {
+            size_t n = odd_sizes[s], ld = n + 2;
+            float *x = random_floats(n), *matrix = random_floats(5 * ld), scores[5], largest, log_sum;
+            kernels->scores(scores, matrix, ld, 5, x, n);
+            for (size_t r = 0; r < 5; r++) {
+                double sum = 0;
+                for (size_t i = 0; i < n; i++)
+                    sum += (double)matrix[r * ld + i] * x[i];
+                ck_assert(fabs(scores[r] - sum) <= 1e-6 * sqrt((double)n) + 1e-6);
+                float dot = kernels->dot(matrix + r * ld, x, n);
+                ck_assert(memcmp(&dot, &scores[r], sizeof dot) == 0);
+            }
+            double top = x[0], total = 0;
+            for (size_t i = 0; i < n; i++)
+                top = fmax(top, x[i]);
+            for (size_t i = 0; i < n; i++)
+                total += exp(x[i] - top);
+            kernels->log_sum_exp(&largest, &log_sum, x, n);
+            ck_assert(largest == (float)top);
+            ck_assert(fabs(log_sum - log(total)) < 2e-6);
+            free(x), free(matrix);
+        }
+}
+END_TEST
+
+/* The bounds that kernels/vector_math.h states. */
+START_TEST(activations_keep_their_error_bounds)
+{
+    const struct sb_kernels *kernels;
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
+        for (double start = -100; start < 100; start += 0.37) {
+            float x[37], gelu[37], tanh_x[37], swish[37];
+            for (int i = 0; i < 37; i++)
+                x[i] = gelu[i] = tanh_x[i] = swish[i] = (float)(start + 0.01 * i);
+            kernels->activate(gelu, 37, SB_ACT_GELU);
+            kernels->activate(tanh_x, 37, SB_ACT_TANH);
+            kernels->activate(swish, 37, SB_ACT_SWISH);
+            for (int i = 0; i < 37; i++) {
+                double scale = fmax(1, fabs((double)x[i]));
+                ck_assert_msg(fabs(gelu[i] - 0.5 * x[i] * (1 + erf(x[i] / sqrt(2)))) <= 4e-7 * scale, "gelu(%g)", (double)x[i]);
+                ck_assert_msg(fabs(tanh_x[i] - tanh(x[i])) <= 3e-7, "tanh(%g)", (double)x[i]);
+                ck_assert_msg(fabs(swish[i] - x[i] / (1 + exp(-x[i]))) <= 3e-7 * scale, "swish(%g)", (double)x[i]);
+            }
+        }
+}
+END_TEST
+
+START_TEST(a_variant_is_chosen_by_name_or_refused)
+{
+    struct sb_error error;
+    const struct sb_kernels *kernels;
+    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
+        ck_assert_ptr_eq(sb_kernels_choose(kernels->name, &error), kernels);
+    ck_assert_ptr_null(sb_kernels_choose("abacus", &error));
+    ck_assert_int_eq(error.status, SB_INVALID);
+    ck_assert_ptr_nonnull(strstr(error.message, "abacus"));
+    setenv("SIMBERT_KERNELS", "plain", 1);
+    ck_assert_str_eq(sb_kernels_choose(NULL, &error)->name, "plain");
+    unsetenv("SIMBERT_KERNELS");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kernels");
+    TCase *tests = tcase_create("kernels");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, linear_is_right_at_odd_sizes);
+    tcase_add_test(tests, linear_writes_nothing_past_its_columns);
+    tcase_add_test(tests, linear_rows_do_not_see_each_other);
+    tcase_add_test(tests, packed_rows_come_back);
+    tcase_add_test(tests, layer_norm_is_right);
+    tcase_add_test(tests, attention_is_right);
+    tcase_add_test(tests, dot_scores_and_log_sum_exp_are_right);
+    tcase_add_test(tests, activations_keep_their_error_bounds);
+    tcase_add_test(tests, a_variant_is_chosen_by_name_or_refused);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
