@@ -49,7 +49,7 @@ bool sb_arena_commit(struct sb_arena *arena)
     size_t align = arena->used >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT, total;
     if (arena->overflow || __builtin_add_overflow(arena->used, align, &total))
         return false;
-    /* calloc, because large pieces come zeroed from the kernel without being touched: memory is used as it is needed. */
+    /* calloc, because large pieces come zeroed from the kernel untouched: memory is used as it is needed. */
     arena->memory = calloc(total, 1);
     if (!arena->memory)
         return false;

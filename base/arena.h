@@ -25,7 +25,7 @@ struct sb_arena {
 /* count * size bytes, 64-byte aligned. NULL while measuring. */
 void *sb_arena_take(struct sb_arena *arena, size_t count, size_t size);
 
-/* Ends measuring: allocates (huge pages where the system gives them) and rewinds. False when out of memory or overflown. */
+/* Ends measuring: allocates (huge pages where the system gives them) and rewinds. False: no memory, or overflown. */
 bool sb_arena_commit(struct sb_arena *arena);
 
 void sb_arena_free(struct sb_arena *arena);

@@ -28,9 +28,11 @@ struct sb_buffer {
 void sb_buffer_bytes(struct sb_buffer *buffer, const void *bytes, size_t length);
 void sb_buffer_text(struct sb_buffer *buffer, const char *text);
 void sb_buffer_format(struct sb_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void sb_buffer_format_list(struct sb_buffer *buffer, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+void sb_buffer_format_list(struct sb_buffer *buffer, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
-/* The shortest of %.6g .. %.9g that reads back as the same float; NaN and infinities, which JSON cannot say, become null. */
+/* The shortest of %.6g .. %.9g that reads back as the same float; NaN and infinities, which JSON can not say, give
+ * null. */
 void sb_buffer_float(struct sb_buffer *buffer, float value);
 
 /* A JSON string with its quotes; text is UTF-8 and may hold NUL bytes. */
@@ -40,7 +42,7 @@ void sb_buffer_json_string(struct sb_buffer *buffer, const char *text, size_t le
 void sb_buffer_reset(struct sb_buffer *buffer);
 void sb_buffer_free(struct sb_buffer *buffer);
 
-/* Hands the bytes over (the caller frees them with free()); the buffer is empty afterwards. NULL when failed or empty. */
+/* Hands the bytes over (the caller frees them with free()); the buffer is empty afterwards. NULL when failed, empty. */
 char *sb_buffer_take(struct sb_buffer *buffer, size_t *length);
 
 #endif

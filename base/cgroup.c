@@ -88,7 +88,8 @@ static void read_folder(struct sb_cgroup_limits *limits, const struct mount *mou
 }
 
 /* Walks from the group of the process up to the mount point. */
-static void read_hierarchy(struct sb_cgroup_limits *limits, const struct mount *mount, const char *group, const char *root)
+static void read_hierarchy(struct sb_cgroup_limits *limits, const struct mount *mount, const char *group,
+                           const char *root)
 {
     /* In a container the group may be named as the host sees it: the mount's own root is then a prefix of the name. */
     size_t above = strcmp(mount->root, "/") == 0 ? 0 : strlen(mount->root);

@@ -9,16 +9,16 @@
 #include <stdint.h>
 
 struct sb_cpu {
-    bool avx2, fma, f16c;              /* and the operating system saves the registers */
+    bool avx2, fma, f16c; /* and the operating system saves the registers */
     bool avx512f, avx512bw, avx512dq, avx512vl;
     bool avx512_bf16, avx512_vnni;
-    char model[64];                    /* the processor's own name */
+    char model[64]; /* the processor's own name */
 };
 
 /* Detected once; never NULL. */
 const struct sb_cpu *sb_cpu(void);
 
-/* Threads worth starting: the smaller of the affinity mask and the cgroup (v1 or v2) CPU quota rounded up, at least 1. */
+/* Threads worth starting: the smaller of the affinity mask and the cgroup (v1 or v2) CPU quota rounded up, or 1. */
 int sb_cpu_count(void);
 
 /* The cgroup's CPU quota in processors (for example 1.5), or 0 when there is none. */

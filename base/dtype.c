@@ -7,8 +7,9 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [SB_F32] = {"f32", 4}, [SB_F16] = {"f16", 2}, [SB_BF16] = {"bf16", 2}, [SB_F64] = {"f64", 8},           [SB_I8] = {"i8", 1},
-    [SB_U8] = {"u8", 1},   [SB_I32] = {"i32", 4}, [SB_I64] = {"i64", 8},   [SB_DTYPE_OTHER] = {"other", 0},
+    [SB_F32] = {"f32", 4}, [SB_F16] = {"f16", 2}, [SB_BF16] = {"bf16", 2},
+    [SB_F64] = {"f64", 8}, [SB_I8] = {"i8", 1},   [SB_U8] = {"u8", 1},
+    [SB_I32] = {"i32", 4}, [SB_I64] = {"i64", 8}, [SB_DTYPE_OTHER] = {"other", 0},
 };
 
 size_t sb_dtype_size(enum sb_dtype dtype)
@@ -46,7 +47,7 @@ static float bits_float(uint32_t bits)
     return x;
 }
 
-/* Moves exponent and mantissa into place and multiplies by 2^112, which also normalises subnormals; exact, no branch. */
+/* Moves exponent and mantissa into place and multiplies by 2^112, which normalises subnormals too; exact, no branch. */
 static inline float f16_to_f32(uint16_t h)
 {
     uint32_t magnitude = (uint32_t)(h & 0x7FFF) << 13, sign = (uint32_t)(h & 0x8000) << 16;
@@ -82,9 +83,7 @@ void sb_to_f32(float *dst, const void *src, enum sb_dtype dtype, size_t n)
 {
     const char *bytes = src;
     switch (dtype) {
-    case SB_F32:
-        memcpy(dst, src, n * sizeof *dst);
-        break;
+    case SB_F32: memcpy(dst, src, n * sizeof *dst); break;
     case SB_F16:
         for (size_t i = 0; i < n; i++) {
             uint16_t h;
@@ -106,8 +105,7 @@ void sb_to_f32(float *dst, const void *src, enum sb_dtype dtype, size_t n)
             dst[i] = (float)d;
         }
         break;
-    default:
-        memset(dst, 0, n * sizeof *dst);
+    default: memset(dst, 0, n * sizeof *dst);
     }
 }
 
@@ -115,9 +113,7 @@ void sb_from_f32(void *dst, enum sb_dtype dtype, const float *src, size_t n)
 {
     char *bytes = dst;
     switch (dtype) {
-    case SB_F32:
-        memcpy(dst, src, n * sizeof *src);
-        break;
+    case SB_F32: memcpy(dst, src, n * sizeof *src); break;
     case SB_F16:
     case SB_BF16:
         for (size_t i = 0; i < n; i++) {
@@ -125,7 +121,6 @@ void sb_from_f32(void *dst, enum sb_dtype dtype, const float *src, size_t n)
             memcpy(bytes + 2 * i, &h, 2);
         }
         break;
-    default:
-        break;
+    default: break;
     }
 }

@@ -31,7 +31,7 @@ bool sb_dtype_parse(const char *name, enum sb_dtype *dtype);
 /* dst[n] = src[n]; src holds n elements of dtype (any alignment), which is one of the float formats. f64 is rounded. */
 void sb_to_f32(float *dst, const void *src, enum sb_dtype dtype, size_t n);
 
-/* dst[n] = src[n] rounded to nearest even; dtype is SB_F32, SB_F16 or SB_BF16. Overflow gives infinity, NaN stays NaN. */
+/* dst[n] = src[n] rounded to nearest even; dtype is SB_F32, SB_F16 or SB_BF16. Overflow: infinity; NaN stays NaN. */
 void sb_from_f32(void *dst, enum sb_dtype dtype, const float *src, size_t n);
 
 #endif

@@ -126,7 +126,7 @@ static void writer_free(struct sb_file_writer *writer)
     free(writer);
 }
 
-/* Creates "path.PID.N.tmp" in the folder of path, since rename can not leave a file system. Returns -1 with errno set. */
+/* Creates "path.PID.N.tmp" in the folder of path, since rename stays in one file system. -1: see errno. */
 static int create_temporary(char **temporary, const char *path)
 {
     static atomic_uint counter;
@@ -170,7 +170,8 @@ enum sb_status sb_file_writer_begin(struct sb_file_writer **writer, const char *
     return SB_OK;
 }
 
-enum sb_status sb_file_writer_write(struct sb_file_writer *writer, const void *data, size_t size, struct sb_error *error)
+enum sb_status sb_file_writer_write(struct sb_file_writer *writer, const void *data, size_t size,
+                                    struct sb_error *error)
 {
     const char *bytes = data;
     while (size > 0) {

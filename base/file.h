@@ -20,20 +20,23 @@ SB_MUST_CHECK enum sb_status sb_map_file(struct sb_mapping *mapping, const char 
 void sb_unmap(struct sb_mapping *mapping); /* a zeroed or already unmapped one is fine */
 
 /* Reads a whole regular file of at most limit bytes; *data is NUL-terminated and the caller frees it with free(). */
-SB_MUST_CHECK enum sb_status sb_read_file(char **data, size_t *size, const char *path, size_t limit, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_read_file(char **data, size_t *size, const char *path, size_t limit,
+                                          struct sb_error *error);
 
 /* Writes to a temporary name beside path, syncs it, renames it over path and syncs the folder. */
 SB_MUST_CHECK enum sb_status sb_write_file(const char *path, const void *data, size_t size, struct sb_error *error);
 
 /* The same for a file written in pieces: begin, write any number of times, then commit or abandon. */
 struct sb_file_writer;
-SB_MUST_CHECK enum sb_status sb_file_writer_begin(struct sb_file_writer **writer, const char *path, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_file_writer_begin(struct sb_file_writer **writer, const char *path,
+                                                  struct sb_error *error);
 SB_MUST_CHECK enum sb_status sb_file_writer_write(struct sb_file_writer *writer, const void *data, size_t size,
                                                   struct sb_error *error);
-SB_MUST_CHECK enum sb_status sb_file_writer_commit(struct sb_file_writer *writer, struct sb_error *error); /* frees it, also on failure */
+/* Frees the writer, also on failure. */
+SB_MUST_CHECK enum sb_status sb_file_writer_commit(struct sb_file_writer *writer, struct sb_error *error);
 void sb_file_writer_abandon(struct sb_file_writer *writer); /* removes the temporary file; NULL is fine */
 
-bool sb_file_exists(const char *path);   /* a regular file */
+bool sb_file_exists(const char *path); /* a regular file */
 bool sb_folder_exists(const char *path);
 
 /* mkdir -p with mode 0755. */

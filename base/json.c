@@ -92,7 +92,10 @@ static int32_t hex4(const struct scanner *s, size_t at)
     int32_t value = 0;
     for (size_t i = at; i < at + 4; i++) {
         char c = s->text[i];
-        int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = is_digit(c)            ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             return -1;
         value = value * 16 + digit;
@@ -213,7 +216,8 @@ static bool scan_value(struct scanner *s)
         if (depth == 0)
             return true;
         if (peek(s) != ',')
-            return refuse(s, s->at, s->at < s->size ? "',' or a closing bracket is missing" : "the text ends too early");
+            return refuse(s, s->at,
+                          s->at < s->size ? "',' or a closing bracket is missing" : "the text ends too early");
         s->at++;
         if (closing[depth - 1] == '}' && !scan_key(s))
             return false;
@@ -301,8 +305,8 @@ enum sb_status sb_json_get_int(int64_t *value, int64_t low, int64_t high, const 
     if (!item || sb_json_as_int(value, low, high, item))
         return SB_OK;
     if (cJSON_IsNumber(item))
-        return sb_fail(error, SB_INVALID, "\"%s\" must be an integer from %" PRId64 " to %" PRId64 ", not %.17g", key, low, high,
-                       item->valuedouble);
+        return sb_fail(error, SB_INVALID, "\"%s\" must be an integer from %" PRId64 " to %" PRId64 ", not %.17g", key,
+                       low, high, item->valuedouble);
     return sb_fail(error, SB_INVALID, "\"%s\" must be an integer, not %s", key, type_name(item));
 }
 

@@ -1,7 +1,7 @@
 /*
  * Log lines on stderr: one line an event, "2026-01-31T12:00:00.123Z info server: listening on 127.0.0.1:8080".
- * With sb_log_json(true) each line is a JSON object {"time","level","room","message"} instead. Control characters in the
- * message are escaped, so a request can not forge lines. Thread-safe; a line is one write.
+ * With sb_log_json(true) each line is a JSON object {"time","level","room","message"} instead. Control characters in
+ * the message are escaped, so a request can not forge lines. Thread-safe; a line is one write.
  */
 #ifndef SB_BASE_LOG_H
 #define SB_BASE_LOG_H

@@ -8,8 +8,8 @@
 
 /*
  * A run is a generation. The caller opens it, works on it as well, closes it when no index is left, and waits for the
- * workers that had joined. A worker that wakes too late finds it closed and goes back to sleep, so a run never waits for
- * a thread that the system has not scheduled yet.
+ * workers that had joined. A worker that wakes too late finds it closed and goes back to sleep, so a run never waits
+ * for a thread that the system has not scheduled yet.
  */
 struct sb_pool {
     pthread_mutex_t lock;
@@ -132,7 +132,8 @@ int sb_pool_threads(const struct sb_pool *pool)
     return pool ? pool->threads : 1;
 }
 
-void sb_pool_run(struct sb_pool *pool, size_t count, void (*body)(void *context, size_t index, int worker), void *context)
+void sb_pool_run(struct sb_pool *pool, size_t count, void (*body)(void *context, size_t index, int worker),
+                 void *context)
 {
     if (!pool || count <= 1) {
         for (size_t i = 0; i < count; i++)

@@ -1,6 +1,7 @@
 /*
- * Counter-based random numbers: a value is a pure function of (seed, stream, index), so results never depend on the number
- * of threads or on what else runs. Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+ * Counter-based random numbers: a value is a pure function of (seed, stream, index), so results never depend on the
+ * number of threads or on what else runs. Philox 4x32-10 (Salmon et al., "Parallel
+ * random numbers: as easy as 1, 2, 3", 2011).
  *
  *     double u = sb_random_uniform(seed, row, step);      // stream and index: any two numbers that name the value
  */

@@ -1,21 +1,28 @@
 #include "base/status.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A message cut by its buffer may end inside a character: drop the unfinished one. */
-static void trim_to_whole_characters(char *text)
+/* Makes text well-formed: a character that the buffer's end cut is dropped, any other malformed byte (a message may
+   quote a request) becomes '?'. */
+static void make_whole(char *text)
 {
-    size_t n = strlen(text), start = n;
-    while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0)
-        return;
-    unsigned char lead = (unsigned char)text[start - 1];
-    size_t wanted = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (n - (start - 1) < wanted)
-        text[start - 1] = '\0';
+    size_t size = strlen(text), at = 0;
+    while (at < size) {
+        size_t start = at;
+        if (sb_utf8_next(text, size, &at) >= 0)
+            continue;
+        bool unfinished = size - start < 4 && (unsigned char)text[start] >= 0xC2;
+        for (size_t i = start + 1; i < size; i++)
+            unfinished = unfinished && ((unsigned char)text[i] & 0xC0) == 0x80;
+        text[start] = unfinished ? '\0' : '?';
+        if (unfinished)
+            return;
+    }
 }
 
 enum sb_status sb_fail(struct sb_error *error, enum sb_status status, const char *format, ...)
@@ -26,7 +33,7 @@ enum sb_status sb_fail(struct sb_error *error, enum sb_status status, const char
         error->status = status;
         vsnprintf(error->message, sizeof error->message, format, args);
         va_end(args);
-        trim_to_whole_characters(error->message);
+        make_whole(error->message);
     }
     return status;
 }
@@ -39,13 +46,14 @@ enum sb_status sb_fail_context(struct sb_error *error, enum sb_status status, co
         va_start(args, format);
         vsnprintf(context, sizeof context, format, args);
         va_end(args);
+        make_whole(context);
         memcpy(old, error->message, sizeof old);
         error->status = status;
         int written = snprintf(error->message, sizeof error->message, "%s: ", context);
         size_t used = written < 0 ? 0 : (size_t)written;
         if (used < sizeof error->message)
             snprintf(error->message + used, sizeof error->message - used, "%s", old);
-        trim_to_whole_characters(error->message);
+        make_whole(error->message);
     }
     return status;
 }

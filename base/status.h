@@ -32,12 +32,12 @@ enum sb_status {
 
 struct sb_error {
     enum sb_status status;
-    char message[512]; /* always NUL-terminated, always whole UTF-8 characters */
+    char message[512]; /* always NUL-terminated and well-formed UTF-8 */
 };
 
 #define SB_MUST_CHECK __attribute__((warn_unused_result))
 
-/* Fills error (NULL: nothing) and returns status, so that a failure is one line: return sb_fail(error, SB_CORRUPT, "..."). */
+/* Fills error (NULL: nothing) and returns status, so a failure is one line: return sb_fail(error, SB_IO, "..."). */
 enum sb_status sb_fail(struct sb_error *error, enum sb_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -11,7 +11,7 @@
 /* Reads one code point at text[*at] (*at < size) and moves *at past it. A malformed byte gives -1 and moves by one. */
 int32_t sb_utf8_next(const char *text, size_t size, size_t *at);
 
-/* Writes code point c as 1-4 bytes to out[4]; returns how many. c is a scalar value (no surrogate, at most 0x10FFFF). */
+/* Writes code point c as 1-4 bytes to out[4]; returns how many. c: no surrogate, at most 0x10FFFF. */
 size_t sb_utf8_put(char out[4], int32_t c);
 
 /* True if all of text is well-formed; otherwise *bad (may be NULL) is the offset of the first malformed byte. */
