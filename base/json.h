@@ -34,8 +34,7 @@ SB_MUST_CHECK enum sb_status sb_json_get_double(double *value, double low, doubl
 SB_MUST_CHECK enum sb_status sb_json_get_string(const char **value, const cJSON *object, const char *key,
                                                 struct sb_error *error);
 
-/* True if json is a number without a fraction in [low, high]; stores it. Past 2^53 JSON's doubles skip integers: false.
- */
+/* True if json is a number without a fraction in [low, high]; stores it. False past 2^53, where doubles skip integers. */
 bool sb_json_as_int(int64_t *value, int64_t low, int64_t high, const cJSON *json);
 
 #endif

@@ -1,5 +1,6 @@
 #include "tests/unit/support.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,4 +20,27 @@ const char *golden(const char *name)
     if (asprintf(&path, "%s/tests/golden/%s", root ? root : ".", name) < 0)
         abort();
     return path;
+}
+
+static char folder[4096];
+
+static int remove_one(const char *path, const struct stat *about, int type, struct FTW *place)
+{
+    (void)about, (void)type, (void)place;
+    return remove(path);
+}
+
+static void remove_folder(void)
+{
+    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *temporary_folder(void)
+{
+    const char *parent = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/simbert-test-XXXXXX", parent && *parent ? parent : "/tmp");
+    if (!mkdtemp(folder))
+        abort();
+    atexit(remove_folder);
+    return folder;
 }

@@ -10,4 +10,7 @@ int run_suite(Suite *suite);
 /* "tests/golden/<name>" below the source folder ($SB_SOURCE, else the current folder). Never freed: a test process is short. */
 const char *golden(const char *name);
 
+/* A new empty folder for one test under $TMPDIR or /tmp; removed with all that is in it when the test process ends. */
+const char *temporary_folder(void);
+
 #endif
