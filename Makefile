@@ -49,6 +49,8 @@ all: $(B)/simbert
 ifeq ($(shell uname -m),x86_64)
 $(B)/obj/kernels/avx2_%.o: CFLAGS += -mavx2 -mfma -mf16c
 $(B)/obj/kernels/avx512_%.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+$(B)/obj/kernels/avx512_bf16_%.o: CFLAGS += -mavx512bf16
+$(B)/obj/kernels/avx512_vnni_%.o: CFLAGS += -mavx512vnni
 endif
 
 $(B)/obj/%.o: %.c

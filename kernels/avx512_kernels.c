@@ -3,15 +3,22 @@
 #define SB_VECTOR_BYTES 64
 #define SB_TILE_VECTORS 4
 
+#include "base/cpu.h"
 #include "kernels/variants.h"
 #include "kernels/vector_attention.h"
-#include "kernels/vector_linear.h"
+#include "kernels/vector_linear_f32.h"
 #include "kernels/vector_rows.h"
+
+static bool runs_here(void)
+{
+    return sb_cpu()->avx512f && sb_cpu()->avx512bw && sb_cpu()->avx512dq && sb_cpu()->avx512vl && sb_cpu()->fma;
+}
+
+const struct sb_linear_kernel sb_linear_avx512_f32 = {"avx512-f32", SB_PACKED_F32, true, SB_TILE_COLUMNS, runs_here, vector_linear_f32};
 
 const struct sb_kernels sb_kernels_avx512 = {
     .name = "avx512",
-    .panel_width = SB_TILE_COLUMNS,
-    .linear = vector_linear,
+    .runs_here = runs_here,
     .layer_norm = vector_layer_norm,
     .activate = vector_activate,
     .attention = vector_attention,

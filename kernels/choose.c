@@ -7,42 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool always(void)
-{
-    return true;
-}
-
-#if defined(__x86_64__)
-static bool has_avx2(void)
-{
-    return sb_cpu()->avx2 && sb_cpu()->fma && sb_cpu()->f16c;
-}
-
-static bool has_avx512(void)
-{
-    const struct sb_cpu *cpu = sb_cpu();
-    return has_avx2() && cpu->avx512f && cpu->avx512bw && cpu->avx512dq && cpu->avx512vl;
-}
-#endif
-
-/* Slowest first; a variant further down is preferred. */
-static const struct {
+/* Slowest first; a variant further down is preferred. linear[] are its linear kernels; NULL or one that does not run here: the
+   plain one of that arithmetic. */
+static const struct variant {
     const struct sb_kernels *kernels;
-    bool (*runs_here)(void);
+    const struct sb_linear_kernel *linear[SB_PACKED_DTYPES];
 } variants[] = {
-    {&sb_kernels_plain, always},
-    {&sb_kernels_vector128, always},
+    {&sb_kernels_plain, {NULL}},
+    {&sb_kernels_vector128, {[SB_PACKED_F32] = &sb_linear_vector128_f32}},
 #if defined(__x86_64__)
-    {&sb_kernels_avx2, has_avx2},
-    {&sb_kernels_avx512, has_avx512},
+    {&sb_kernels_avx2, {[SB_PACKED_F32] = &sb_linear_avx2_f32}},
+    {&sb_kernels_avx512,
+     {[SB_PACKED_F32] = &sb_linear_avx512_f32, [SB_PACKED_BF16] = &sb_linear_avx512_bf16, [SB_PACKED_INT8] = &sb_linear_avx512_vnni}},
 #endif
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
+static const struct sb_linear_kernel *const plain_linear[SB_PACKED_DTYPES] = {
+    [SB_PACKED_F32] = &sb_linear_plain_f32, [SB_PACKED_BF16] = &sb_linear_plain_bf16, [SB_PACKED_INT8] = &sb_linear_plain_int8};
+
 const struct sb_kernels *sb_kernels_at(size_t index)
 {
     for (size_t i = 0; i < VARIANTS; i++)
-        if (variants[i].runs_here() && index-- == 0)
+        if (variants[i].kernels->runs_here() && index-- == 0)
             return variants[i].kernels;
     return NULL;
 }
@@ -54,7 +41,7 @@ const struct sb_kernels *sb_kernels_choose(const char *name, struct sb_error *er
         asked = NULL;
     const struct sb_kernels *best = NULL;
     for (size_t i = 0; i < VARIANTS; i++) {
-        bool runs = variants[i].runs_here();
+        bool runs = variants[i].kernels->runs_here();
         if (asked && strcmp(asked, variants[i].kernels->name) == 0) {
             if (runs)
                 return variants[i].kernels;
@@ -67,5 +54,27 @@ const struct sb_kernels *sb_kernels_choose(const char *name, struct sb_error *er
     if (!asked)
         return best;
     sb_fail(error, SB_INVALID, "kernels '%s': unknown; one of plain, vector128, avx2, avx512", asked);
+    return NULL;
+}
+
+const struct sb_linear_kernel *sb_linear_choose(const struct sb_kernels *kernels, enum sb_packed_dtype dtype)
+{
+    for (size_t i = 0; i < VARIANTS; i++) {
+        const struct sb_linear_kernel *linear = variants[i].linear[dtype];
+        if (variants[i].kernels == kernels && linear && linear->runs_here())
+            return linear;
+    }
+    return plain_linear[dtype];
+}
+
+const struct sb_linear_kernel *sb_linear_at(size_t index)
+{
+    for (size_t d = 0; d < SB_PACKED_DTYPES; d++)
+        if (index-- == 0)
+            return plain_linear[d];
+    for (size_t i = 0; i < VARIANTS; i++)
+        for (size_t d = 0; d < SB_PACKED_DTYPES; d++)
+            if (variants[i].linear[d] && variants[i].linear[d]->runs_here() && index-- == 0)
+                return variants[i].linear[d];
     return NULL;
 }

@@ -3,10 +3,10 @@
  *
  *     const struct sb_kernels *kernels = sb_kernels_choose(NULL, NULL);   // the best that this processor runs
  *     struct sb_packed packed;
- *     sb_packed_init(&packed, kernels, memory, out, in);
+ *     sb_packed_init(&packed, sb_linear_choose(kernels, SB_PACKED_F32), memory, out, in);
  *     for (size_t o = 0; o < out; o++)
  *         sb_packed_row(&packed, o, weight + o * in);                    // once, at load
- *     kernels->linear(y, out, x, in, rows, &packed, bias, &(struct sb_epilogue){.activation = SB_ACT_GELU});
+ *     sb_linear(y, out, x, in, rows, &packed, bias, &(struct sb_epilogue){.activation = SB_ACT_GELU}, scratch);
  *
  * Rule of every kernel: an output element is summed in one order that depends neither on the number of rows nor on the
  * number of threads, so a row's result is bitwise the same whatever else is computed with it. Variants may differ from each
@@ -24,17 +24,22 @@
 #include <stddef.h>
 
 struct sb_kernels;
+struct sb_linear_kernel;
 
 enum sb_act { SB_ACT_NONE, SB_ACT_GELU /* erf form */, SB_ACT_GELU_TANH, SB_ACT_RELU, SB_ACT_SWISH, SB_ACT_TANH };
 
-/* The arithmetic of a packed weight. */
-enum sb_packed_dtype { SB_PACKED_F32 };
+/* The arithmetic of a packed weight. Sums are float (f32, bf16) or exact 32-bit integers (int8); x and y are always float. */
+enum sb_packed_dtype {
+    SB_PACKED_F32,
+    SB_PACKED_BF16, /* weights and x rounded to bfloat16 */
+    SB_PACKED_INT8, /* weights to 8 bits with a scale an output; x to 8 bits with a scale and a zero point a row, at run time */
+    SB_PACKED_DTYPES
+};
+const char *sb_packed_dtype_name(enum sb_packed_dtype dtype); /* "f32", "bf16", "int8" */
 
-/* W[out, in], cut into panels of kernels->panel_width outputs, each stored [in][panel_width]: the order in which the
-   micro-kernel reads it. Outputs past `out` in the last panel are zero. */
+/* W[out, in], cut into panels of panel_width outputs: the order in which the micro-kernel reads it. See kernels/packed.c. */
 struct sb_packed {
-    const struct sb_kernels *kernels; /* the variant that packed it and must read it */
-    enum sb_packed_dtype dtype;
+    const struct sb_linear_kernel *kernel; /* the one it is packed for and that must read it */
     size_t out, in;
     void *panels; /* borrowed: sb_packed_bytes() bytes, 64-byte aligned */
 };
@@ -70,13 +75,8 @@ struct sb_attention_step {
 };
 
 struct sb_kernels {
-    const char *name;   /* "plain", "avx2", "avx512" */
-    size_t panel_width; /* outputs of a panel of packed weights */
-
-    /* y[rows, out] = act(x[rows, in] @ W^T + bias) + residual. bias: [out] or NULL. epilogue NULL: none.
-       y must not overlap x. Columns of y past out are not written. */
-    void (*linear)(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
-                   const struct sb_epilogue *epilogue);
+    const char *name; /* "plain", "vector128", "avx2", "avx512" */
+    bool (*runs_here)(void);
 
     /* y[rows, n] = (x - mean) / sqrt(variance + eps) * gamma + beta, biased variance, two passes. y may be x. */
     void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows, size_t n);
@@ -105,12 +105,42 @@ const struct sb_kernels *sb_kernels_choose(const char *name, struct sb_error *er
 /* Every variant that this processor runs, the plain one first; NULL past the last. */
 const struct sb_kernels *sb_kernels_at(size_t index);
 
+/* A linear layer in one arithmetic on one kind of processor. */
+struct sb_linear_kernel {
+    const char *name; /* "plain-f32", "avx512-bf16", ... */
+    enum sb_packed_dtype dtype;
+    bool is_fast;            /* uses the processor's own instructions for this arithmetic */
+    size_t panel_width;      /* outputs of a panel */
+    bool (*runs_here)(void);
+    /* See sb_linear. */
+    void (*run)(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
+                const struct sb_epilogue *epilogue, void *scratch);
+};
+
+/* The fastest linear kernel of this arithmetic that the variant offers and this processor runs; never NULL: the plain variant
+   has all. */
+const struct sb_linear_kernel *sb_linear_choose(const struct sb_kernels *kernels, enum sb_packed_dtype dtype);
+
+/* Every linear kernel that this processor runs; NULL past the last. */
+const struct sb_linear_kernel *sb_linear_at(size_t index);
+
+/* y[rows, out] = act(x[rows, in] @ W^T + bias) + residual. bias: [out] or NULL. epilogue NULL: none. y must not overlap x.
+   Columns of y past out are not written. scratch: sb_linear_scratch(rows, in) bytes, 64-byte aligned; not needed for f32. */
+static inline void sb_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
+                             const float *bias, const struct sb_epilogue *epilogue, void *scratch)
+{
+    w->kernel->run(y, ld_y, x, ld_x, rows, w, bias, epilogue, scratch);
+}
+
+/* Bytes that x takes once it is converted, in any arithmetic. */
+size_t sb_linear_scratch(size_t rows, size_t in);
+
 /* Bytes for a packed W[out, in]; 0 on overflow. */
-size_t sb_packed_bytes(const struct sb_kernels *kernels, size_t out, size_t in);
-void sb_packed_init(struct sb_packed *packed, const struct sb_kernels *kernels, void *zeroed_memory, size_t out, size_t in);
+size_t sb_packed_bytes(const struct sb_linear_kernel *kernel, size_t out, size_t in);
+void sb_packed_init(struct sb_packed *packed, const struct sb_linear_kernel *kernel, void *zeroed_memory, size_t out, size_t in);
 /* Stores row o of W. Different panels may be filled by different threads. */
 void sb_packed_row(struct sb_packed *packed, size_t o, const float *row);
-/* row[in] = row o of W as the kernels see it. */
+/* row[in] = row o of W as the kernel sees it: rounded to its arithmetic. */
 void sb_packed_unpack_row(float *row, const struct sb_packed *packed, size_t o);
 
 /* Floats of scratch for an attention with at most these sizes. */

@@ -1,57 +1,100 @@
-/*
- * Packed weights: W[out, in] cut into panels of panel_width outputs.
- *
- *     panel 0: in rows of panel_width floats    W[0..w)[0], W[0..w)[1], ...
- *     panel 1: ...                              W[w..2w)[0], ...
- */
-#include "kernels/kernels.h"
+#include "kernels/packed.h"
 
 #include <assert.h>
-#include <stdint.h>
+#include <math.h>
 
-static size_t padded_out(const struct sb_kernels *kernels, size_t out)
+const char *sb_packed_dtype_name(enum sb_packed_dtype dtype)
 {
-    return (out + kernels->panel_width - 1) / kernels->panel_width * kernels->panel_width;
+    static const char *const names[] = {[SB_PACKED_F32] = "f32", [SB_PACKED_BF16] = "bf16", [SB_PACKED_INT8] = "int8"};
+    return dtype < SB_PACKED_DTYPES ? names[dtype] : "unknown";
 }
 
-size_t sb_packed_bytes(const struct sb_kernels *kernels, size_t out, size_t in)
+/* Bytes of one output's weights, and inputs that stand together. */
+static size_t bytes_of_output(enum sb_packed_dtype dtype, size_t in)
 {
-    size_t elements, bytes;
-    if (out > SIZE_MAX - kernels->panel_width || __builtin_mul_overflow(padded_out(kernels, out), in, &elements) ||
-        __builtin_mul_overflow(elements, sizeof(float), &bytes))
+    switch (dtype) {
+    case SB_PACKED_BF16: return sb_round_up(in, 2) * 2;
+    case SB_PACKED_INT8: return sb_round_up(in, 4) + sizeof(float) + sizeof(int32_t);
+    default: return in * sizeof(float);
+    }
+}
+
+size_t sb_packed_bytes(const struct sb_linear_kernel *kernel, size_t out, size_t in)
+{
+    size_t bytes;
+    if (out > SIZE_MAX - kernel->panel_width || in > SIZE_MAX / 8 ||
+        __builtin_mul_overflow(sb_round_up(out, kernel->panel_width), bytes_of_output(kernel->dtype, in), &bytes))
         return 0;
     return bytes;
 }
 
-void sb_packed_init(struct sb_packed *packed, const struct sb_kernels *kernels, void *zeroed_memory, size_t out, size_t in)
+size_t sb_linear_scratch(size_t rows, size_t in)
 {
-    *packed = (struct sb_packed){.kernels = kernels, .dtype = SB_PACKED_F32, .out = out, .in = in, .panels = zeroed_memory};
+    return sb_round_up(rows * sizeof(struct sb_int8_row), 64) + rows * sb_round_up(in, 64) * sizeof(uint16_t);
 }
 
-static float *first_element(const struct sb_packed *packed, size_t o)
+void sb_packed_init(struct sb_packed *packed, const struct sb_linear_kernel *kernel, void *zeroed_memory, size_t out, size_t in)
 {
-    size_t width = packed->kernels->panel_width;
-    assert(o < packed->out);
-    return (float *)packed->panels + o / width * width * packed->in + o % width;
+    *packed = (struct sb_packed){.kernel = kernel, .out = out, .in = in, .panels = zeroed_memory};
+}
+
+/* Index of W[o][i] in elements, for groups of `group` inputs. */
+static size_t element(const struct sb_packed *w, size_t o, size_t i, size_t group)
+{
+    size_t width = w->kernel->panel_width, panel = o / width * width * sb_round_up(w->in, group);
+    return panel + i / group * width * group + o % width * group + i % group;
+}
+
+static void store_int8(struct sb_packed *w, size_t o, const float *row)
+{
+    float largest = 0;
+    int32_t sum = 0;
+    int8_t *q = w->panels;
+    for (size_t i = 0; i < w->in; i++)
+        largest = fmaxf(largest, fabsf(row[i]));
+    float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+    for (size_t i = 0; i < w->in; i++) {
+        long value = lrintf(row[i] * inverse);
+        q[element(w, o, i, 4)] = (int8_t)value;
+        sum += (int32_t)value;
+    }
+    ((float *)sb_int8_scales(w))[o] = scale;
+    ((int32_t *)sb_int8_sums(w))[o] = sum;
 }
 
 void sb_packed_row(struct sb_packed *packed, size_t o, const float *row)
 {
-    float *to = first_element(packed, o);
-    for (size_t i = 0; i < packed->in; i++)
-        to[i * packed->kernels->panel_width] = row[i];
+    assert(o < packed->out);
+    size_t width = packed->kernel->panel_width;
+    if (packed->kernel->dtype == SB_PACKED_INT8) {
+        store_int8(packed, o, row);
+    } else if (packed->kernel->dtype == SB_PACKED_BF16) {
+        for (size_t i = 0; i < packed->in; i++)
+            ((uint16_t *)packed->panels)[element(packed, o, i, 2)] = sb_float_bf16(row[i]);
+    } else {
+        float *to = (float *)packed->panels + element(packed, o, 0, 1);
+        for (size_t i = 0; i < packed->in; i++)
+            to[i * width] = row[i];
+    }
 }
 
 void sb_packed_unpack_row(float *row, const struct sb_packed *packed, size_t o)
 {
-    const float *from = first_element(packed, o);
-    for (size_t i = 0; i < packed->in; i++)
-        row[i] = from[i * packed->kernels->panel_width];
+    assert(o < packed->out);
+    for (size_t i = 0; i < packed->in; i++) {
+        switch (packed->kernel->dtype) {
+        case SB_PACKED_BF16: row[i] = sb_bf16_float(((const uint16_t *)packed->panels)[element(packed, o, i, 2)]); break;
+        case SB_PACKED_INT8:
+            row[i] = sb_int8_scales(packed)[o] * (float)((const int8_t *)packed->panels)[element(packed, o, i, 4)];
+            break;
+        default: row[i] = ((const float *)packed->panels)[element(packed, o, i, 1)];
+        }
+    }
 }
 
 /* The widest vector pads keys and values to 16 floats; six rows of scores. */
 size_t sb_attention_scratch(size_t keys, size_t key_size, size_t value_size)
 {
-    size_t padded_keys = (keys + 15) / 16 * 16, padded_values = (value_size + 15) / 16 * 16;
+    size_t padded_keys = sb_round_up(keys, 16), padded_values = sb_round_up(value_size, 16);
     return key_size * padded_keys + keys * padded_values + 6 * padded_keys;
 }

@@ -2,53 +2,15 @@
  * Every kernel in plain C: the formulas as they stand in the reference, one loop at a time. What the fast variants are tested
  * against, and what to read first.
  */
+#include "kernels/plain_act.h"
 #include "kernels/variants.h"
 
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
-
-enum { PANEL_WIDTH = 16 };
-
-static float plain_act(float x, enum sb_act act)
-{
-    switch (act) {
-    case SB_ACT_GELU: return 0.5f * x * (1.0f + erff(x * 0.70710678f));
-    case SB_ACT_GELU_TANH: return 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
-    case SB_ACT_RELU: return x > 0 ? x : 0;
-    case SB_ACT_SWISH: return x / (1.0f + expf(-x));
-    case SB_ACT_TANH: return tanhf(x);
-    case SB_ACT_NONE: break;
-    }
-    return x;
-}
 
 static void plain_activate(float *x, size_t n, enum sb_act act)
 {
     for (size_t i = 0; i < n; i++)
         x[i] = plain_act(x[i], act);
-}
-
-/* y[r][o] = act(sum_i x[r][i] W[o][i] + bias[o]) + residual[r][o]; W[o][i] lies at panel o / 16, row i, column o % 16. */
-static void plain_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
-                         const struct sb_epilogue *epilogue)
-{
-    const float *panels = w->panels;
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t o = 0; o < w->out; o++) {
-            const float *column = panels + o / PANEL_WIDTH * PANEL_WIDTH * w->in + o % PANEL_WIDTH;
-            float sum = 0;
-            for (size_t i = 0; i < w->in; i++)
-                sum += x[r * ld_x + i] * column[i * PANEL_WIDTH];
-            if (bias)
-                sum += bias[o];
-            if (epilogue)
-                sum = plain_act(sum, epilogue->activation);
-            if (epilogue && epilogue->residual)
-                sum += epilogue->residual[r * epilogue->ld_residual + o];
-            y[r * ld_y + o] = sum;
-        }
-    }
 }
 
 static void plain_layer_norm(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows, size_t n)
@@ -136,10 +98,14 @@ static void plain_attention(const struct sb_attention *a)
     }
 }
 
+static bool always(void)
+{
+    return true;
+}
+
 const struct sb_kernels sb_kernels_plain = {
     .name = "plain",
-    .panel_width = PANEL_WIDTH,
-    .linear = plain_linear,
+    .runs_here = always,
     .layer_norm = plain_layer_norm,
     .activate = plain_activate,
     .attention = plain_attention,

@@ -4,13 +4,19 @@
 
 #include "kernels/variants.h"
 #include "kernels/vector_attention.h"
-#include "kernels/vector_linear.h"
+#include "kernels/vector_linear_f32.h"
 #include "kernels/vector_rows.h"
+
+static bool runs_here(void)
+{
+    return true;
+}
+
+const struct sb_linear_kernel sb_linear_vector128_f32 = {"vector128-f32", SB_PACKED_F32, true, SB_TILE_COLUMNS, runs_here, vector_linear_f32};
 
 const struct sb_kernels sb_kernels_vector128 = {
     .name = "vector128",
-    .panel_width = SB_TILE_COLUMNS,
-    .linear = vector_linear,
+    .runs_here = runs_here,
     .layer_norm = vector_layer_norm,
     .activate = vector_activate,
     .attention = vector_attention,

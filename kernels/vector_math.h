@@ -14,6 +14,10 @@
 #include <string.h>
 
 #define SB_LANES (SB_VECTOR_BYTES / 4)
+/* A tile of sums in registers (vector_tile.h). With 32 registers, 6 rows x 4 vectors keep 24 sums, 4 vectors of weights and one
+   broadcast; with 16 registers 6 x 2. */
+#define SB_TILE_ROWS 6
+#define SB_TILE_COLUMNS (SB_TILE_VECTORS * SB_LANES)
 #define SB_INLINE static inline __attribute__((always_inline))
 
 typedef float vec __attribute__((vector_size(SB_VECTOR_BYTES)));

@@ -6,16 +6,11 @@
  *   A    |  C tile          |    each element of C: depth fused multiply-adds in the order of depth, in one register,
  * [rows] |  rows x vectors  |    so the result does not depend on the tile's shape
  *        +------------------+
- *
- * With 32 registers, 6 rows x 4 vectors keep 24 sums, 4 vectors of B and one broadcast of A; with 16 registers 6 x 2.
  */
 #ifndef SB_KERNELS_VECTOR_TILE_H
 #define SB_KERNELS_VECTOR_TILE_H
 
 #include "kernels/vector_math.h"
-
-#define SB_TILE_ROWS 6
-#define SB_TILE_COLUMNS (SB_TILE_VECTORS * SB_LANES)
 
 /* Stores `columns` (1 .. vectors * SB_LANES) columns of C. rows and vectors are constants after inlining. */
 SB_INLINE void tile_fixed(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t columns,

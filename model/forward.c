@@ -28,7 +28,7 @@ static void embed(struct sb_session *s, const struct sb_row *rows, size_t count)
     }
     m->kernels->layer_norm(out, out, m->embedding_norm.gamma, m->embedding_norm.beta, m->config.layer_norm_eps, s->tokens, width);
     if (m->has_embedding_map)
-        sb_dense_apply(m, s->x, s->embedding, s->tokens, &m->embedding_map, NULL);
+        sb_dense_apply(s->x, s->embedding, s->tokens, &m->embedding_map, NULL, s->linear_scratch);
 }
 
 /* New keys and values go to the rows' caches before anybody reads them. */
@@ -126,8 +126,8 @@ static void feed_forward(struct sb_session *s, const struct sb_layer *layer, siz
     for (size_t i = 0; i < n; i += SB_FFN_CHUNK) {
         size_t rows = n - i < SB_FFN_CHUNK ? n - i : SB_FFN_CHUNK;
         float *x = s->x + i * hidden, *y = s->y + i * hidden;
-        sb_dense_apply(m, s->ffn, x, rows, &layer->ffn_in, &activate);
-        sb_dense_apply(m, y, s->ffn, rows, &layer->ffn_out, &(struct sb_epilogue){.residual = x, .ld_residual = hidden});
+        sb_dense_apply(s->ffn, x, rows, &layer->ffn_in, &activate, s->linear_scratch);
+        sb_dense_apply(y, s->ffn, rows, &layer->ffn_out, &(struct sb_epilogue){.residual = x, .ld_residual = hidden}, s->linear_scratch);
         m->kernels->layer_norm(x, y, layer->ffn_norm.gamma, layer->ffn_norm.beta, m->config.layer_norm_eps, rows, hidden);
     }
 }
@@ -137,7 +137,7 @@ static void run_layer(struct sb_session *s, const struct sb_row *rows, size_t co
     const struct sb_model *m = s->model;
     const struct sb_layer *layer = &m->layers[index];
     size_t hidden = (size_t)m->config.hidden_size, n = last ? s->output_count : s->tokens;
-    sb_dense_apply(m, s->key_value, s->x, s->tokens, &layer->key_value, NULL);
+    sb_dense_apply(s->key_value, s->x, s->tokens, &layer->key_value, NULL, s->linear_scratch);
     store_key_values(s, rows, count, index);
     const float *in = s->x;
     if (last) { /* only the tokens whose output is wanted go on */
@@ -145,9 +145,9 @@ static void run_layer(struct sb_session *s, const struct sb_row *rows, size_t co
             memcpy(s->y + i * hidden, s->x + s->outputs[i] * hidden, hidden * sizeof *s->y);
         in = s->y;
     }
-    sb_dense_apply(m, s->query, in, n, &layer->query, NULL);
+    sb_dense_apply(s->query, in, n, &layer->query, NULL, s->linear_scratch);
     attend(s, rows, count, index, last);
-    sb_dense_apply(m, s->y, s->context, n, &layer->output, &(struct sb_epilogue){.residual = in, .ld_residual = hidden});
+    sb_dense_apply(s->y, s->context, n, &layer->output, &(struct sb_epilogue){.residual = in, .ld_residual = hidden}, s->linear_scratch);
     m->kernels->layer_norm(s->x, s->y, layer->attention_norm.gamma, layer->attention_norm.beta, m->config.layer_norm_eps, n, hidden);
     feed_forward(s, layer, n);
 }

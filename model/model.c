@@ -39,7 +39,7 @@ struct builder {
 
 static void add_jobs(struct builder *b, struct sb_packed *packed, const struct sb_param *source, size_t first_output)
 {
-    size_t width = packed->kernels->panel_width;
+    size_t width = packed->kernel->panel_width;
     if (source->columns > b->widest_row)
         b->widest_row = source->columns;
     for (size_t row = 0; row < source->rows && !b->failed;) {
@@ -84,14 +84,15 @@ static struct sb_norm place_norm(struct builder *b, enum sb_param_role gamma, en
     return norm;
 }
 
-static void place_packed(struct builder *b, struct sb_packed *packed, const struct sb_param *sources, int count)
+static void place_packed(struct builder *b, struct sb_packed *packed, enum sb_packed_dtype dtype, const struct sb_param *sources,
+                         int count)
 {
+    const struct sb_linear_kernel *kernel = sb_linear_choose(b->model->kernels, dtype);
     size_t out = 0, placed = 0;
     for (int i = 0; i < count; i++)
         out += sources[i].rows;
-    size_t bytes = sb_packed_bytes(b->model->kernels, out, sources[0].columns);
-    void *memory = sb_arena_take(&b->model->arena, bytes, 1);
-    sb_packed_init(packed, b->model->kernels, memory, out, sources[0].columns);
+    void *memory = sb_arena_take(&b->model->arena, sb_packed_bytes(kernel, out, sources[0].columns), 1);
+    sb_packed_init(packed, kernel, memory, out, sources[0].columns);
     for (int i = 0; memory && i < count; placed += sources[i++].rows)
         add_jobs(b, packed, &sources[i], placed);
 }
@@ -99,7 +100,7 @@ static void place_packed(struct builder *b, struct sb_packed *packed, const stru
 static void place_dense(struct builder *b, struct sb_dense *dense, enum sb_param_role kernel, enum sb_param_role bias, int layer)
 {
     struct sb_param source = sb_weights_get(b->model->weights, kernel, layer);
-    place_packed(b, &dense->packed, &source, 1);
+    place_packed(b, &dense->packed, b->model->dtype, &source, 1);
     dense->bias = place(b, bias, layer);
 }
 
@@ -109,7 +110,7 @@ static void place_key_value(struct builder *b, struct sb_dense *dense, int layer
     struct sb_weights *weights = b->model->weights;
     struct sb_param kernels[2] = {sb_weights_get(weights, SB_KEY_KERNEL, layer), sb_weights_get(weights, SB_VALUE_KERNEL, layer)};
     struct sb_param biases[2] = {sb_weights_get(weights, SB_KEY_BIAS, layer), sb_weights_get(weights, SB_VALUE_BIAS, layer)};
-    place_packed(b, &dense->packed, kernels, 2);
+    place_packed(b, &dense->packed, b->model->dtype, kernels, 2);
     dense->bias = sb_arena_take(&b->model->arena, kernels[0].rows + kernels[1].rows, sizeof(float));
     for (int i = 0; dense->bias && i < 2; i++)
         sb_param_row(dense->bias + (i ? kernels[0].rows : 0), &biases[i], 0);
@@ -136,7 +137,7 @@ static void place_heads(struct builder *b)
     enum sb_activation activation;
     m->has_dense = sb_weights_dense(m->weights, &kernel, &bias, &activation);
     if (m->has_dense) {
-        place_packed(b, &m->dense.packed, &kernel, 1);
+        place_packed(b, &m->dense.packed, m->dtype, &kernel, 1);
         m->dense.bias = bias.data ? place_floats(b, &bias) : NULL;
         m->dense_act = sb_act_of(activation);
         m->dimensions = (int)kernel.rows;
@@ -210,6 +211,21 @@ static void set_name(struct sb_model *m, const char *dir, const char *name)
     free(path);
 }
 
+static enum sb_status choose_dtype(struct sb_model *m, const char *dtype, struct sb_error *error)
+{
+    bool automatic = dtype && strcmp(dtype, "auto") == 0;
+    if (automatic)
+        m->dtype = sb_linear_choose(m->kernels, SB_PACKED_BF16)->is_fast ? SB_PACKED_BF16 : SB_PACKED_F32;
+    for (int d = 0; dtype && !automatic; d++) {
+        if (d == SB_PACKED_DTYPES)
+            return sb_fail(error, SB_INVALID, "dtype '%s': unknown; one of f32, bf16, int8, auto", dtype);
+        m->dtype = (enum sb_packed_dtype)d;
+        if (strcmp(dtype, sb_packed_dtype_name(m->dtype)) == 0)
+            break;
+    }
+    return SB_OK;
+}
+
 static enum sb_status check_supported(const struct sb_model *m, const char *dir, struct sb_error *error)
 {
     const struct sb_config *c = &m->config;
@@ -237,6 +253,8 @@ enum sb_status sb_model_open(struct sb_model **model, const char *dir, const str
     m->kernels = sb_kernels_choose(options->kernels, error);
     if (!m->kernels)
         status = error ? error->status : SB_INVALID;
+    if (status == SB_OK)
+        status = choose_dtype(m, options->dtype, error);
     if (status == SB_OK)
         status = sb_weights_open(&m->weights, dir, error);
     if (status == SB_OK)
@@ -300,8 +318,7 @@ const struct sb_kernels *sb_model_kernels(const struct sb_model *model)
 
 const char *sb_model_dtype(const struct sb_model *model)
 {
-    (void)model;
-    return "f32";
+    return sb_packed_dtype_name(model->dtype);
 }
 
 int sb_model_dimensions(const struct sb_model *model)

@@ -22,6 +22,8 @@ struct sb_model;
 struct sb_model_options {
     const char *name;    /* what requests call it; NULL: the last part of the directory's path */
     const char *kernels; /* variant name, NULL: the best */
+    const char *dtype;   /* arithmetic of the linear layers: "f32", "bf16", "int8", "auto" (bf16 where the processor computes it,
+                            else f32); NULL: f32 */
     struct sb_pool *pool; /* threads that pack the weights; NULL: this one */
 };
 
@@ -37,7 +39,7 @@ const char *sb_model_hash(const struct sb_model *model); /* hex; stored beside e
 const struct sb_config *sb_model_config(const struct sb_model *model);
 const struct sb_tokenizer *sb_model_tokenizer(const struct sb_model *model);
 const struct sb_kernels *sb_model_kernels(const struct sb_model *model);
-const char *sb_model_dtype(const struct sb_model *model); /* arithmetic of the packed weights: "f32" */
+const char *sb_model_dtype(const struct sb_model *model); /* arithmetic of the linear layers: "f32", "bf16", "int8" */
 
 int sb_model_dimensions(const struct sb_model *model); /* length of a sentence vector */
 int sb_model_max_length(const struct sb_model *model); /* tokens of a row, special tokens included */

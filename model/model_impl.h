@@ -36,6 +36,7 @@ struct sb_model {
     struct sb_weights *weights; /* stays open: word embeddings are read from the mapped file */
     struct sb_tokenizer *tokenizer;
     const struct sb_kernels *kernels;
+    enum sb_packed_dtype dtype;
     struct sb_config config;
     struct sb_arena arena;
 
@@ -71,10 +72,10 @@ static inline size_t sb_value_width(const struct sb_config *c)
 enum sb_act sb_act_of(enum sb_activation activation);
 
 /* y[rows, out] = act(x[rows, in] W^T + bias) + residual; epilogue NULL: neither. */
-static inline void sb_dense_apply(const struct sb_model *m, float *y, const float *x, size_t rows, const struct sb_dense *dense,
-                                  const struct sb_epilogue *epilogue)
+static inline void sb_dense_apply(float *y, const float *x, size_t rows, const struct sb_dense *dense,
+                                  const struct sb_epilogue *epilogue, void *scratch)
 {
-    m->kernels->linear(y, dense->packed.out, x, dense->packed.in, rows, &dense->packed, dense->bias, epilogue);
+    sb_linear(y, dense->packed.out, x, dense->packed.in, rows, &dense->packed, dense->bias, epilogue, scratch);
 }
 
 #endif

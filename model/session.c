@@ -40,6 +40,8 @@ static void lay_out(struct sb_session *s)
     s->values = sb_arena_take(a, positions, sizeof *s->values);
     size_t scratch = sb_attention_scratch(positions, (size_t)c->attention_key_size, (size_t)c->attention_head_size);
     s->attention_scratch = sb_arena_take(a, scratch, sizeof *s->attention_scratch);
+    size_t widest = larger(hidden, larger(embedding, value)), chunk = (size_t)c->intermediate_size;
+    s->linear_scratch = sb_arena_take(a, larger(sb_linear_scratch(tokens, widest), sb_linear_scratch(SB_FFN_CHUNK, chunk)), 1);
     s->places = sb_arena_take(a, rows, sizeof *s->places);
     size_t head_width = larger(larger(hidden, embedding), dimensions);
     s->head = sb_arena_take(a, larger(logits, rows) * head_width, sizeof *s->head);

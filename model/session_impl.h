@@ -34,6 +34,7 @@ struct sb_session {
     size_t *outputs;              /* [max_tokens] tokens that the last layer computes */
     const float **keys, **values; /* [max_position_embeddings] rows that a step sees */
     float *attention_scratch;
+    void *linear_scratch;
 
     struct sb_place *places; /* [max_rows] */
     float *head;             /* [max(max_logits, max_rows), max(H, E)]: gathered rows for a head */

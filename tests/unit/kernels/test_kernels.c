@@ -3,6 +3,7 @@
  * result does not depend on the rows beside it, bitwise.
  */
 #include "kernels/kernels.h"
+#include "base/dtype.h"
 #include "base/random.h"
 #include "tests/unit/support.h"
 
@@ -15,8 +16,7 @@ enum { ODD_SIZES = sizeof odd_sizes / sizeof *odd_sizes };
 
 static uint64_t stream;
 
-/* n normal values; a new stream every call. One float more than asked, so that a read past the end shows under ASan only when it
-   is a real one. */
+/* n normal values; a new stream every call. */
 static float *random_floats(size_t n)
 {
     float *x = malloc(n * sizeof *x);
@@ -33,110 +33,151 @@ static void assert_close(const float *a, const float *b, size_t n, double tolera
                       (double)a[i], (double)b[i]);
 }
 
-static struct sb_packed pack(const struct sb_kernels *kernels, const float *w, size_t out, size_t in)
+static void *aligned_zeros(size_t bytes)
+{
+    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64 + 64);
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+static struct sb_packed pack(const struct sb_linear_kernel *kernel, const float *w, size_t out, size_t in)
 {
     struct sb_packed packed;
-    size_t bytes = sb_packed_bytes(kernels, out, in);
-    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    memset(memory, 0, bytes);
-    sb_packed_init(&packed, kernels, memory, out, in);
+    sb_packed_init(&packed, kernel, aligned_zeros(sb_packed_bytes(kernel, out, in)), out, in);
     for (size_t o = 0; o < out; o++)
         sb_packed_row(&packed, o, w + o * in);
     return packed;
 }
 
-/* y = act(x W^T + b) + r in double precision: what all variants, the plain one included, must be close to. */
-static void check_linear(const struct sb_kernels *kernels, size_t rows, size_t in, size_t out)
+/* x as the kernel sees it: rounded to bfloat16, or to 255 steps between the row's least and largest value. */
+static void round_like(const struct sb_linear_kernel *kernel, float *x, size_t n)
+{
+    float least = 0, most = 0;
+    for (size_t i = 0; i < n; i++) {
+        least = fminf(least, x[i]);
+        most = fmaxf(most, x[i]);
+    }
+    float scale = (most - least) / 255, inverse = scale > 0 ? 1 / scale : 0, zero = rintf(-least * inverse);
+    for (size_t i = 0; i < n; i++) {
+        if (kernel->dtype == SB_PACKED_INT8)
+            x[i] = scale * (fminf(fmaxf(rintf(x[i] * inverse) + zero, 0), 255) - zero);
+        if (kernel->dtype == SB_PACKED_BF16) {
+            uint16_t half;
+            sb_from_f32(&half, SB_BF16, &x[i], 1);
+            sb_to_f32(&x[i], &half, SB_BF16, 1);
+        }
+    }
+}
+
+static double activation_of(double x, enum sb_act act)
+{
+    double u = 0.7978845608028654 * (x + 0.044715 * x * x * x);
+    double forms[] = {x, 0.5 * x * (1 + erf(x / sqrt(2))), 0.5 * x * (1 + tanh(u)), fmax(x, 0), x / (1 + exp(-x)), tanh(x)};
+    return forms[act];
+}
+
+/* y = act(x W^T + b) + r in double precision, over the rounded operands: what every kernel must be close to. */
+static void check_linear(const struct sb_linear_kernel *kernel, size_t rows, size_t in, size_t out)
 {
     float *w = random_floats(out * in), *x = random_floats(rows * in), *bias = random_floats(out), *residual = random_floats(rows * out);
-    float *y = malloc(rows * out * sizeof *y), *expected = malloc(rows * out * sizeof *y);
-    struct sb_packed packed = pack(kernels, w, out, in);
-    for (int act = SB_ACT_NONE; act <= SB_ACT_TANH; act++) {
+    float *y = malloc(rows * out * sizeof *y), *expected = malloc(rows * out * sizeof *y), *rounded = malloc(rows * in * sizeof *x);
+    double *sums = malloc(rows * out * sizeof *sums);
+    struct sb_packed packed = pack(kernel, w, out, in);
+    void *scratch = aligned_zeros(sb_linear_scratch(rows, in));
+    memcpy(rounded, x, rows * in * sizeof *x);
+    for (size_t r = 0; r < rows; r++)
+        round_like(kernel, rounded + r * in, in);
+    for (size_t o = 0; o < out; o++) {
+        sb_packed_unpack_row(w, &packed, o);
         for (size_t r = 0; r < rows; r++) {
-            for (size_t o = 0; o < out; o++) {
-                double sum = bias[o];
-                for (size_t i = 0; i < in; i++)
-                    sum += (double)x[r * in + i] * w[o * in + i];
-                double u = 0.7978845608028654 * (sum + 0.044715 * sum * sum * sum);
-                double forms[] = {sum,
-                                  0.5 * sum * (1 + erf(sum / sqrt(2))),
-                                  0.5 * sum * (1 + tanh(u)),
-                                  fmax(sum, 0),
-                                  sum / (1 + exp(-sum)),
-                                  tanh(sum)};
-                expected[r * out + o] = (float)(forms[act] + residual[r * out + o]);
-            }
+            double sum = bias[o];
+            for (size_t i = 0; i < in; i++)
+                sum += (double)rounded[r * in + i] * w[i];
+            sums[r * out + o] = sum;
         }
-        kernels->linear(y, out, x, in, rows, &packed, bias,
-                        &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = residual, .ld_residual = out});
-        assert_close(y, expected, rows * out, 2e-6 * sqrt((double)in) + 1e-6, kernels->name);
-        memcpy(y, residual, rows * out * sizeof *y); /* the residual may be the output itself */
-        kernels->linear(y, out, x, in, rows, &packed, bias,
-                        &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = y, .ld_residual = out});
-        assert_close(y, expected, rows * out, 2e-6 * sqrt((double)in) + 1e-6, kernels->name);
     }
-    free(w), free(x), free(bias), free(residual), free(y), free(expected), free(packed.panels);
+    double tolerance = 2e-6 * sqrt((double)in) + 1e-6;
+    for (int act = SB_ACT_NONE; act <= SB_ACT_TANH; act++) {
+        for (size_t i = 0; i < rows * out; i++)
+            expected[i] = (float)(activation_of(sums[i], (enum sb_act)act) + residual[i]);
+        sb_linear(y, out, x, in, rows, &packed, bias,
+                  &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = residual, .ld_residual = out}, scratch);
+        assert_close(y, expected, rows * out, tolerance, kernel->name);
+        memcpy(y, residual, rows * out * sizeof *y); /* the residual may be the output itself */
+        sb_linear(y, out, x, in, rows, &packed, bias,
+                  &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = y, .ld_residual = out}, scratch);
+        assert_close(y, expected, rows * out, tolerance, kernel->name);
+    }
+    free(w), free(x), free(bias), free(residual), free(y), free(expected), free(packed.panels), free(rounded), free(sums), free(scratch);
 }
 
 START_TEST(linear_is_right_at_odd_sizes)
 {
-    const struct sb_kernels *kernels;
-    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
+    const struct sb_linear_kernel *kernel;
+    for (size_t v = 0; (kernel = sb_linear_at(v)); v++)
         for (size_t i = 0; i < ODD_SIZES; i++) {
-            check_linear(kernels, 1 + i % 8, odd_sizes[i], odd_sizes[ODD_SIZES - 1 - i]);
-            check_linear(kernels, odd_sizes[i] % 40 + 1, 33, odd_sizes[i]);
+            check_linear(kernel, 1 + i % 8, odd_sizes[i], odd_sizes[ODD_SIZES - 1 - i]);
+            check_linear(kernel, odd_sizes[i] % 40 + 1, 33, odd_sizes[i]);
         }
 }
 END_TEST
 
 START_TEST(linear_writes_nothing_past_its_columns)
 {
-    const struct sb_kernels *kernels;
-    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++) {
+    const struct sb_linear_kernel *kernel;
+    for (size_t v = 0; (kernel = sb_linear_at(v)); v++) {
         float *w = random_floats(70 * 9), *x = random_floats(3 * 9), y[3 * 71];
         for (size_t i = 0; i < 3 * 71; i++)
             y[i] = 42;
-        struct sb_packed packed = pack(kernels, w, 70, 9);
-        kernels->linear(y, 71, x, 9, 3, &packed, NULL, NULL);
+        struct sb_packed packed = pack(kernel, w, 70, 9);
+        void *scratch = aligned_zeros(sb_linear_scratch(3, 9));
+        sb_linear(y, 71, x, 9, 3, &packed, NULL, NULL, scratch);
         for (size_t r = 0; r < 3; r++)
             ck_assert(y[r * 71 + 70] == 42.0f);
-        free(w), free(x), free(packed.panels);
+        free(w), free(x), free(packed.panels), free(scratch);
     }
 }
 END_TEST
 
 START_TEST(linear_rows_do_not_see_each_other)
 {
-    const struct sb_kernels *kernels;
+    const struct sb_linear_kernel *kernel;
     enum { ROWS = 23, IN = 130, OUT = 77 };
-    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++) {
+    for (size_t v = 0; (kernel = sb_linear_at(v)); v++) {
         float *w = random_floats(OUT * IN), *x = random_floats(ROWS * IN), *bias = random_floats(OUT), all[ROWS * OUT], one[OUT];
-        struct sb_packed packed = pack(kernels, w, OUT, IN);
+        struct sb_packed packed = pack(kernel, w, OUT, IN);
         struct sb_epilogue gelu = {.activation = SB_ACT_GELU};
-        kernels->linear(all, OUT, x, IN, ROWS, &packed, bias, &gelu);
-        for (size_t first = 0; first < ROWS; first++) {
-            kernels->linear(one, OUT, x + first * IN, IN, 1, &packed, bias, &gelu);
-            ck_assert_msg(memcmp(one, all + first * OUT, sizeof one) == 0, "%s: row %zu alone differs", kernels->name, first);
+        void *scratch = aligned_zeros(sb_linear_scratch(ROWS, IN));
+        sb_linear(all, OUT, x, IN, ROWS, &packed, bias, &gelu, scratch);
+        for (size_t row = 0; row < ROWS; row++) {
+            sb_linear(one, OUT, x + row * IN, IN, 1, &packed, bias, &gelu, scratch);
+            ck_assert_msg(memcmp(one, all + row * OUT, sizeof one) == 0, "%s: row %zu alone differs", kernel->name, row);
         }
-        free(w), free(x), free(bias), free(packed.panels);
+        free(w), free(x), free(bias), free(packed.panels), free(scratch);
     }
 }
 END_TEST
 
+/* What unpacking gives is within half a step of the arithmetic's grid. */
 START_TEST(packed_rows_come_back)
 {
-    const struct sb_kernels *kernels;
-    for (size_t v = 0; (kernels = sb_kernels_at(v)); v++) {
+    static const double steps[SB_PACKED_DTYPES] = {[SB_PACKED_F32] = 0, [SB_PACKED_BF16] = 0x1p-8, [SB_PACKED_INT8] = 0.5 / 127};
+    const struct sb_linear_kernel *kernel;
+    for (size_t v = 0; (kernel = sb_linear_at(v)); v++) {
         float *w = random_floats(67 * 13), row[13];
-        struct sb_packed packed = pack(kernels, w, 67, 13);
+        struct sb_packed packed = pack(kernel, w, 67, 13);
         for (size_t o = 0; o < 67; o++) {
+            double largest = 0;
+            for (size_t i = 0; i < 13; i++)
+                largest = fmax(largest, fabs((double)w[o * 13 + i]));
             sb_packed_unpack_row(row, &packed, o);
-            ck_assert(memcmp(row, w + o * 13, sizeof row) == 0);
+            for (size_t i = 0; i < 13; i++)
+                ck_assert(fabs((double)row[i] - (double)w[o * 13 + i]) <= steps[kernel->dtype] * largest * 1.0001);
         }
         free(w), free(packed.panels);
     }
-    ck_assert_uint_eq(sb_packed_bytes(sb_kernels_at(0), SIZE_MAX / 2, 4), 0);
-    ck_assert_uint_eq(sb_packed_bytes(sb_kernels_at(0), SIZE_MAX, 1), 0);
+    ck_assert_uint_eq(sb_packed_bytes(sb_linear_at(0), SIZE_MAX / 2, 4), 0);
+    ck_assert_uint_eq(sb_packed_bytes(sb_linear_at(0), SIZE_MAX, 1), 0);
 }
 END_TEST
 
