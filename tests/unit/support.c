@@ -13,13 +13,27 @@ int run_suite(Suite *suite)
     return failed != 0 || run == 0;
 }
 
+const char *keep(char *text)
+{
+    static struct kept {
+        struct kept *next;
+        char *text;
+    } *all;
+    struct kept *one = malloc(sizeof *one);
+    if (!one || !text)
+        abort();
+    *one = (struct kept){all, text};
+    all = one;
+    return text;
+}
+
 const char *golden(const char *name)
 {
     const char *root = getenv("SB_SOURCE");
     char *path = NULL;
     if (asprintf(&path, "%s/tests/golden/%s", root ? root : ".", name) < 0)
         abort();
-    return path;
+    return keep(path);
 }
 
 static char folder[4096];

@@ -7,7 +7,10 @@
 /* Runs one suite and prints "name: N passed, M failed"; returns the exit status for main(). */
 int run_suite(Suite *suite);
 
-/* "tests/golden/<name>" below the source folder ($SB_SOURCE, else the current folder). Never freed: a test process is short. */
+/* Owns text until the process ends, so that tests may pass fresh strings around and the leak checker still finds them. */
+const char *keep(char *text);
+
+/* "tests/golden/<name>" below the source folder ($SB_SOURCE, else the current folder); kept. */
 const char *golden(const char *name);
 
 /* A new empty folder for one test under $TMPDIR or /tmp; removed with all that is in it when the test process ends. */
