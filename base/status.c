@@ -41,19 +41,17 @@ enum sb_status sb_fail(struct sb_error *error, enum sb_status status, const char
 enum sb_status sb_fail_context(struct sb_error *error, enum sb_status status, const char *format, ...)
 {
     if (error) {
-        char context[256], old[sizeof error->message];
+        char context[256], whole[sizeof context + 2 + sizeof error->message];
         va_list args;
         va_start(args, format);
         vsnprintf(context, sizeof context, format, args);
         va_end(args);
         make_whole(context);
-        memcpy(old, error->message, sizeof old);
-        error->status = status;
-        int written = snprintf(error->message, sizeof error->message, "%s: ", context);
-        size_t used = written < 0 ? 0 : (size_t)written;
-        if (used < sizeof error->message)
-            snprintf(error->message + used, sizeof error->message - used, "%s", old);
+        snprintf(whole, sizeof whole, "%s: %s", context, error->message);
+        memcpy(error->message, whole, sizeof error->message);
+        error->message[sizeof error->message - 1] = '\0';
         make_whole(error->message);
+        error->status = status;
     }
     return status;
 }

@@ -4,6 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Read by the sanitizers' runtimes: a refused allocation is NULL, as the code under test must expect. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
 int run_suite(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);
