@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 #include "base/dtype.h"
 #include "base/random.h"
+#include "kernels/self_check.h"
 #include "tests/unit/support.h"
 
 #include <math.h>
@@ -345,6 +346,40 @@ START_TEST(a_variant_is_chosen_by_name_or_refused)
 }
 END_TEST
 
+static float wrong_dot(const float *a, const float *b, size_t n)
+{
+    return sb_kernels_at(0)->dot(a, b, n) + 1e-3f * (n > 16);
+}
+
+static void wrong_attention(const struct sb_attention *a)
+{
+    sb_kernels_at(0)->attention(a);
+    a->out[a->ld_out * (a->queries - 1)] = NAN;
+}
+
+static void wrong_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
+                         const struct sb_epilogue *epilogue, void *scratch)
+{
+    sb_linear_at(0)->run(y, ld_y, x, ld_x, rows, w, bias, epilogue, scratch);
+    y[ld_y * (rows - 1) + w->out - 1] += 1e-3f;
+}
+
+START_TEST(a_wrong_kernel_is_found_and_named)
+{
+    struct sb_kernels broken = *sb_kernels_at(0);
+    ck_assert_ptr_null(sb_kernels_fault(&broken));
+    broken.dot = wrong_dot;
+    ck_assert_str_eq(sb_kernels_fault(&broken), "dot");
+    broken = *sb_kernels_at(0);
+    broken.attention = wrong_attention;
+    ck_assert_str_eq(sb_kernels_fault(&broken), "attention");
+    struct sb_linear_kernel linear = *sb_linear_at(0);
+    ck_assert_ptr_null(sb_linear_fault(&linear));
+    linear.run = wrong_linear;
+    ck_assert_str_eq(sb_linear_fault(&linear), "linear");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kernels");
@@ -359,6 +394,7 @@ int main(void)
     tcase_add_test(tests, dot_scores_and_log_sum_exp_are_right);
     tcase_add_test(tests, activations_keep_their_error_bounds);
     tcase_add_test(tests, a_variant_is_chosen_by_name_or_refused);
+    tcase_add_test(tests, a_wrong_kernel_is_found_and_named);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
