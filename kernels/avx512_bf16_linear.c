@@ -10,7 +10,6 @@
 #include "kernels/variants.h"
 #include "kernels/vector_linear.h"
 
-#include <immintrin.h>
 
 /* rows x 4 vectors over `pairs` pairs of inputs. x: [rows][ld_x] pairs. */
 SB_INLINE void tile_bf16(float *block, const int32_t *x, size_t ld_x, const uint16_t *panel, size_t pairs, const int rows)

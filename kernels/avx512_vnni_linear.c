@@ -13,7 +13,6 @@
 #include "kernels/variants.h"
 #include "kernels/vector_linear.h"
 
-#include <immintrin.h>
 #include <math.h>
 
 /* sum[lane] += four products of x (unsigned) and w (signed). As an instruction, not as GCC's intrinsic: GCC 12 copies every sum

@@ -71,7 +71,7 @@ struct sb_attention_step {
     const float *const *values; /* [count] rows of heads * value_size */
     float *out;                 /* [heads * value_size] */
     size_t count, heads, key_size, value_size;
-    float *scratch; /* count floats */
+    float *scratch; /* count floats, rounded up to a multiple of 16 */
 };
 
 struct sb_kernels {

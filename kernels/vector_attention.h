@@ -27,15 +27,16 @@ static void tiles(float *c, size_t ld_c, const float *a, size_t ld_a, const floa
     }
 }
 
-/* transposed[key_size][ld_keys], the columns past `keys` zero. */
+/* transposed[key_size][ld_keys], the columns past `keys` zero. Reads along the keys: their rows are a power of two apart and
+   would fight for the same cache lines if they were read across. */
 static void lay_out_keys(float *transposed, size_t ld_keys, const float *k, size_t ld_k, size_t keys, size_t key_size)
 {
-    for (size_t d = 0; d < key_size; d++) {
-        float *row = transposed + d * ld_keys;
-        for (size_t j = 0; j < keys; j++)
-            row[j] = k[j * ld_k + d];
-        memset(row + keys, 0, (ld_keys - keys) * sizeof *row);
-    }
+    if (keys < ld_keys)
+        for (size_t d = 0; d < key_size; d++)
+            vec_store(transposed + (d + 1) * ld_keys - SB_LANES, (vec){0});
+    for (size_t j = 0; j < keys; j++)
+        for (size_t d = 0; d < key_size; d++)
+            transposed[d * ld_keys + j] = k[j * ld_k + d];
 }
 
 static void lay_out_values(float *padded, size_t ld_values, const float *v, size_t ld_v, size_t keys, size_t value_size)
@@ -59,11 +60,8 @@ static void vector_attention(const struct sb_attention *a)
             for (size_t r = 0; r < n; r++)
                 seen = (size_t)a->visible[i + r] > seen ? (size_t)a->visible[i + r] : seen;
             tiles(scores, ld_keys, a->q + i * a->ld_q + h * a->key_size, a->ld_q, keys, ld_keys, a->key_size, n, seen);
-            for (size_t r = 0; r < n; r++) {
-                size_t visible = (size_t)a->visible[i + r];
-                row_softmax(scores + r * ld_keys, visible, scale);
-                memset(scores + r * ld_keys + visible, 0, (seen - visible) * sizeof *scores);
-            }
+            for (size_t r = 0; r < n; r++)
+                row_softmax(scores + r * ld_keys, (size_t)a->visible[i + r], whole_vectors(seen), scale);
             tiles(a->out + i * a->ld_out + h * a->value_size, a->ld_out, scores, ld_keys, values, ld_values, seen, n, a->value_size);
         }
     }
@@ -75,7 +73,7 @@ static void vector_attention_step(const struct sb_attention_step *a)
     for (size_t h = 0; h < a->heads; h++) {
         for (size_t j = 0; j < a->count; j++)
             a->scratch[j] = vector_dot(a->q + h * a->key_size, a->keys[j] + h * a->key_size, a->key_size);
-        row_softmax(a->scratch, a->count, scale);
+        row_softmax(a->scratch, a->count, whole_vectors(a->count), scale);
         size_t d = 0, offset = h * a->value_size;
         for (; d + SB_LANES <= a->value_size; d += SB_LANES) {
             vec sum = {0};

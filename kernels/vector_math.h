@@ -12,6 +12,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #define SB_LANES (SB_VECTOR_BYTES / 4)
 /* A tile of sums in registers (vector_tile.h). With 32 registers, 6 rows x 4 vectors keep 24 sums, 4 vectors of weights and one
@@ -58,14 +61,27 @@ SB_INLINE vec vec_select(ivec mask, vec yes, vec no)
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
 }
 
+/* GCC does not find the maximum instruction in a compare and a select. */
 SB_INLINE vec vec_max(vec a, vec b)
 {
+#if SB_VECTOR_BYTES == 64
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif SB_VECTOR_BYTES == 32
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
     return vec_select(a > b, a, b);
+#endif
 }
 
 SB_INLINE vec vec_min(vec a, vec b)
 {
+#if SB_VECTOR_BYTES == 64
+    return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+#elif SB_VECTOR_BYTES == 32
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+#else
     return vec_select(a < b, a, b);
+#endif
 }
 
 SB_INLINE vec vec_abs(vec a)
@@ -73,23 +89,31 @@ SB_INLINE vec vec_abs(vec a)
     return (vec)((ivec)a & 0x7FFFFFFF);
 }
 
+/* Lane i of the result is lane (i + by) of v, by < 16: GCC's shuffle takes its indices modulo the lanes. */
+SB_INLINE vec vec_rotate(vec v, int by)
+{
+    static const int32_t sequence[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                       16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+    ivec from;
+    memcpy(&from, sequence + by, sizeof from);
+    return __builtin_shuffle(v, from);
+}
+
 /* Lanes added pairwise: halves, quarters, ...: one fixed order. */
 SB_INLINE float vec_sum(vec v)
 {
-    float x[SB_LANES];
-    memcpy(x, &v, sizeof x);
+#pragma GCC unroll 4
     for (int half = SB_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            x[i] += x[i + half];
-    return x[0];
+        v += vec_rotate(v, half);
+    return v[0];
 }
 
 SB_INLINE float vec_largest(vec v)
 {
-    float best = v[0];
-    for (int i = 1; i < SB_LANES; i++)
-        best = v[i] > best ? v[i] : best;
-    return best;
+#pragma GCC unroll 4
+    for (int half = SB_LANES / 2; half > 0; half /= 2)
+        v = vec_max(v, vec_rotate(v, half));
+    return v[0];
 }
 
 /* exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln(2) / 2, Taylor to degree 7. Below -87.3 the result is 0, above 88.3

@@ -95,43 +95,41 @@ static float row_largest(const float *x, size_t n)
     return best;
 }
 
-/* Sum of exp(x[i] - largest); with out not NULL the terms are stored there. */
-SB_INLINE float row_exp_sum(float *out, const float *x, float largest, size_t n)
-{
-    vec sum = {0};
-    size_t i = 0;
-    for (; i + SB_LANES <= n; i += SB_LANES) {
-        vec e = vec_exp(vec_load(x + i) - largest);
-        sum += e;
-        if (out)
-            vec_store(out + i, e);
-    }
-    float total = vec_sum(sum);
-    if (i < n) {
-        vec e = vec_exp(vec_load_part(x + i, n - i) - largest);
-        for (size_t j = 0; j < n - i; j++)
-            total += e[j];
-        if (out)
-            vec_store_part(out + i, e, n - i);
-    }
-    return total;
-}
-
 static void vector_log_sum_exp(float *largest, float *log_sum, const float *x, size_t n)
 {
-    *largest = row_largest(x, n);
-    *log_sum = logf(row_exp_sum(NULL, x, *largest, n));
+    float top = row_largest(x, n);
+    vec sum = {0};
+    size_t i = 0;
+    for (; i + SB_LANES <= n; i += SB_LANES)
+        sum += vec_exp(vec_load(x + i) - top);
+    float total = vec_sum(sum);
+    if (i < n) {
+        vec e = vec_exp(vec_load_part(x + i, n - i) - top);
+        for (size_t j = 0; j < n - i; j++)
+            total += e[j];
+    }
+    *largest = top;
+    *log_sum = logf(total);
 }
 
-/* x[n] = softmax(x * scale), in place. */
-static void row_softmax(float *x, size_t n, float scale)
+/* x[n] = softmax(x * scale), in place; x[n .. padded) becomes 0. padded: n or more, whole vectors. Whole vectors only, so that
+   short rows, which are most, cost no tail; the zeros change no sum. */
+static void row_softmax(float *x, size_t n, size_t padded, float scale)
 {
-    for (size_t i = 0; i < n; i++)
-        x[i] *= scale;
-    float total = row_exp_sum(x, x, row_largest(x, n), n);
-    float inverse = 1.0f / total;
-    for (size_t i = 0; i < n; i++)
-        x[i] *= inverse;
+    for (size_t i = n; i < padded; i++)
+        x[i] = -FLT_MAX;
+    vec top = vec_load(x), total = {0};
+    for (size_t i = SB_LANES; i < padded; i += SB_LANES)
+        top = vec_max(top, vec_load(x + i));
+    float largest = vec_largest(top);
+    for (size_t i = 0; i < padded; i += SB_LANES) {
+        vec e = vec_exp((vec_load(x + i) - largest) * scale);
+        vec_store(x + i, e);
+        total += e;
+    }
+    float inverse = 1.0f / vec_sum(total);
+    for (size_t i = 0; i < padded; i += SB_LANES)
+        vec_store(x + i, vec_load(x + i) * inverse);
 }
 
 #endif
