@@ -80,10 +80,9 @@ static void read_folder(struct sb_cgroup_limits *limits, const struct mount *mou
             lower_memory(limits, value);
         return;
     }
-    if (has_word(mount->controllers, "cpu") && read_limit(folder, "cpu.cfs_quota_us", &value, NULL) &&
-        read_limit(folder, "cpu.cfs_period_us", &period, NULL))
+    if (read_limit(folder, "cpu.cfs_quota_us", &value, NULL) && read_limit(folder, "cpu.cfs_period_us", &period, NULL))
         lower_cpus(limits, value, period);
-    if (has_word(mount->controllers, "memory") && read_limit(folder, "memory.limit_in_bytes", &value, NULL))
+    if (read_limit(folder, "memory.limit_in_bytes", &value, NULL))
         lower_memory(limits, value);
 }
 

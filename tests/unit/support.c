@@ -32,7 +32,7 @@ const char *keep(char *text)
     static struct kept {
         struct kept *next;
         char *text;
-    } *all;
+    } * all;
     struct kept *one = malloc(sizeof *one);
     if (!one || !text)
         abort();

@@ -7,7 +7,8 @@
 /* Runs one suite and prints "name: N passed, M failed"; returns the exit status for main(). */
 int run_suite(Suite *suite);
 
-/* Owns text until the process ends, so that tests may pass fresh strings around and the leak checker still finds them. */
+/* Owns text until the process ends, so that tests may pass fresh strings around and the leak checker still finds them.
+ */
 const char *keep(char *text);
 
 /* "tests/golden/<name>" below the source folder ($SB_SOURCE, else the current folder); kept. */

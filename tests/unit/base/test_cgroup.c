@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "tests/unit/support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,7 @@ START_TEST(v2_smallest_ancestor_counts)
     put("/sys/fs/cgroup/user/cpu.max", "50000 100000\n");
     put("/sys/fs/cgroup/user/memory.max", "5000\n");
     put("/sys/fs/cgroup/memory.max", "9000\n");
+    put("/sys/fs/cgroup/cpu.max", "900000 100000\n");
     struct sb_cgroup_limits limits = sb_cgroup_limits(root);
     ck_assert_double_eq(limits.cpus, 0.5);
     ck_assert_uint_eq(limits.memory, 5000);
@@ -109,15 +111,21 @@ START_TEST(hybrid)
 }
 END_TEST
 
-static const char *const names_outside[] = {
-    "0::/../../other\n", /* outside of the name space */
-    "0::/app2\n",        /* "/app" is the mount's root, but no ancestor of this */
+static const struct {
+    const char *mount_root, *group;
+} outside[] = {
+    {"/", "/../../../other"}, /* outside of the name space */
+    {"/app", "/app2"},        /* "/app" is no ancestor of this */
+    {"/app", "/else"},
 };
 
 START_TEST(groups_outside_of_the_mount)
 {
-    put("/proc/self/mountinfo", "30 25 0:26 /app /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
-    put("/proc/self/cgroup", names_outside[_i]);
+    char text[200];
+    snprintf(text, sizeof text, "30 25 0:26 %s /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", outside[_i].mount_root);
+    put("/proc/self/mountinfo", text);
+    snprintf(text, sizeof text, "0::%s\n", outside[_i].group);
+    put("/proc/self/cgroup", text);
     put("/sys/fs/cgroup/cpu.max", "100000 100000\n");
     put("/sys/fs/cgroup/2/cpu.max", "1 100000\n");
     put("/other/cpu.max", "1 100000\n");
@@ -125,7 +133,8 @@ START_TEST(groups_outside_of_the_mount)
 }
 END_TEST
 
-static const char *const broken[] = {"", "\n", "31\n", "a b c d e f - \n", "1 2 3 4 5 6 - cgroup2\n", " - cgroup2 x y\n"};
+static const char *const broken[] = {
+    "", "\n", "31\n", "a b c d e f - \n", "1 2 3 4 5 6 - cgroup2\n", " - cgroup2 x y\n"};
 
 START_TEST(broken_tables_mean_no_limit)
 {
@@ -159,7 +168,7 @@ int main(void)
     tcase_add_test(tests, v1_container);
     tcase_add_test(tests, v1_no_limit);
     tcase_add_test(tests, hybrid);
-    tcase_add_loop_test(tests, groups_outside_of_the_mount, 0, 2);
+    tcase_add_loop_test(tests, groups_outside_of_the_mount, 0, 3);
     tcase_add_loop_test(tests, broken_tables_mean_no_limit, 0, sizeof broken / sizeof *broken);
     tcase_add_test(tests, broken_limits_mean_no_limit);
     suite_add_tcase(suite, tests);

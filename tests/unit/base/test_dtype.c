@@ -47,7 +47,8 @@ START_TEST(every_half_to_float_and_back)
             ck_assert_msg(isnan(x) && isnan(half_value(to_half(x))), "%04x", h);
             continue;
         }
-        ck_assert_msg((double)x == expected && !signbit(x) == !(h >> 15), "%04x gives %a, not %a", h, (double)x, expected);
+        ck_assert_msg((double)x == expected && !signbit(x) == !(h >> 15), "%04x gives %a, not %a", h, (double)x,
+                      expected);
         ck_assert_msg(to_half(x) == h, "%04x comes back as %04x", h, to_half(x));
     }
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -181,6 +182,21 @@ START_TEST(two_writers_of_one_path)
 }
 END_TEST
 
+/* A crashed process with our number left temporary files behind, or somebody planted a link: they are not touched. */
+START_TEST(taken_temporary_names)
+{
+    const char *path = in_folder("a");
+    char name[100];
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "a.%ld.%d.tmp", (long)getpid(), i);
+        ck_assert_int_eq(symlink("/no/such/file", in_folder(name)), 0);
+    }
+    put(path, "x");
+    check_content(path, "x");
+    ck_assert_int_eq(entries(), 4);
+}
+END_TEST
+
 /* A full disk, played by the limit on the size of a file. */
 START_TEST(failed_write_keeps_the_old_file)
 {
@@ -277,6 +293,7 @@ int main(void)
     tcase_add_test(tests, written_in_pieces);
     tcase_add_test(tests, abandoned);
     tcase_add_test(tests, two_writers_of_one_path);
+    tcase_add_test(tests, taken_temporary_names);
     tcase_add_test(tests, failed_write_keeps_the_old_file);
     tcase_add_test(tests, unwritable_places);
     tcase_add_test(tests, files_are_readable_by_others);

@@ -47,6 +47,17 @@ START_TEST(one_line_an_event)
 }
 END_TEST
 
+START_TEST(nobody_reads)
+{
+    close(STDERR_FILENO);
+    errno = ENOSPC;
+    sb_log(SB_LOG_INFO, "server", "lost");
+    int after = errno;
+    ck_assert_str_eq(logged(), "");
+    ck_assert_int_eq(after, ENOSPC);
+}
+END_TEST
+
 START_TEST(lines_below_the_level_are_dropped)
 {
     sb_log(SB_LOG_DEBUG, "a", "dropped");
@@ -64,7 +75,8 @@ static const struct {
     const char *message, *shown;
 } hostile[] = {
     {"a\nb", "a\\u000ab"},
-    {"a\r\n2026-01-31T12:00:00.000Z error server: forged", "a\\u000d\\u000a2026-01-31T12:00:00.000Z error server: forged"},
+    {"a\r\n2026-01-31T12:00:00.000Z error server: forged",
+     "a\\u000d\\u000a2026-01-31T12:00:00.000Z error server: forged"},
     {"\x1B[2Jx\x7F", "\\u001b[2Jx\\u007f"},
     {"\xC2\x9B"
      "31m",
@@ -151,6 +163,7 @@ int main(void)
     TCase *tests = tcase_create("log");
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, one_line_an_event);
+    tcase_add_test(tests, nobody_reads);
     tcase_add_test(tests, lines_below_the_level_are_dropped);
     tcase_add_loop_test(tests, requests_can_not_forge_lines, 0, sizeof hostile / sizeof *hostile);
     tcase_add_test(tests, json_lines);

@@ -42,6 +42,7 @@ START_TEST(long_messages_end_at_a_character)
     ck_assert_uint_ge(kept, sizeof error.message - 1 - 3);
     ck_assert_int_eq(sb_fail_context(&error, SB_INVALID, "%s", text), SB_INVALID);
     ck_assert(sb_utf8_valid(error.message, strlen(error.message), NULL));
+    ck_assert_ptr_null(strchr(error.message, '?')); /* the cut is dropped, not replaced */
 }
 END_TEST
 

@@ -8,16 +8,16 @@ static const struct {
     size_t size;
     size_t bad; /* offset of the first malformed byte */
 } malformed[] = {
-    {"\x80", 1, 0},                 /* continuation without a lead */
-    {"a\xBFz", 3, 1},               /* the same inside text */
-    {"\xC0\x80", 2, 0},             /* overlong NUL */
-    {"\xC1\xBF", 2, 0},             /* overlong U+007F */
-    {"\xE0\x9F\xBF", 3, 0},         /* overlong U+07FF */
-    {"\xF0\x8F\xBF\xBF", 4, 0},     /* overlong U+FFFF */
-    {"\xED\xA0\x80", 3, 0},         /* surrogate U+D800 */
-    {"\xED\xBF\xBF", 3, 0},         /* surrogate U+DFFF */
-    {"\xF4\x90\x80\x80", 4, 0},     /* U+110000 */
-    {"\xF5\x80\x80\x80", 4, 0},     /* lead bytes that never occur */
+    {"\x80", 1, 0},             /* continuation without a lead */
+    {"a\xBFz", 3, 1},           /* the same inside text */
+    {"\xC0\x80", 2, 0},         /* overlong NUL */
+    {"\xC1\xBF", 2, 0},         /* overlong U+007F */
+    {"\xE0\x9F\xBF", 3, 0},     /* overlong U+07FF */
+    {"\xF0\x8F\xBF\xBF", 4, 0}, /* overlong U+FFFF */
+    {"\xED\xA0\x80", 3, 0},     /* surrogate U+D800 */
+    {"\xED\xBF\xBF", 3, 0},     /* surrogate U+DFFF */
+    {"\xF4\x90\x80\x80", 4, 0}, /* U+110000 */
+    {"\xF5\x80\x80\x80", 4, 0}, /* lead bytes that never occur */
     {"\xFE", 1, 0},
     {"\xFF", 1, 0},
     {"\xF8\x88\x80\x80\x80", 5, 0}, /* five-byte form of old */
