@@ -47,7 +47,7 @@ struct sb_packed {
 /* What happens to an output of a linear layer before it is stored: y = act(x W^T + bias) + residual. */
 struct sb_epilogue {
     enum sb_act activation;
-    const float *residual; /* [rows, out] or NULL; may be y itself */
+    const float *residual; /* [rows, out] or NULL; may be y itself when there is no activation */
     size_t ld_residual;
 };
 
@@ -75,7 +75,7 @@ struct sb_attention_step {
 };
 
 struct sb_kernels {
-    const char *name; /* "plain", "vector128", "avx2", "avx512" */
+    const char *name; /* "plain", "vector128", "openblas", "avx2", "avx512" */
     bool (*runs_here)(void);
 
     /* y[rows, n] = (x - mean) / sqrt(variance + eps) * gamma + beta, biased variance, two passes. y may be x. */
@@ -98,8 +98,9 @@ struct sb_kernels {
     void (*log_sum_exp)(float *largest, float *log_sum, const float *x, size_t n);
 };
 
-/* Picks a variant by name, or with NULL the one that $SIMBERT_KERNELS names, or else the fastest that this processor runs.
-   NULL with the error set for a name that is unknown or cannot run here. */
+/* Picks a variant by name, or with NULL the one that $SIMBERT_KERNELS names, or else the fastest that this processor runs and
+   that agrees with the plain one (kernels/self_check.h). NULL with the error set for a name that is unknown or cannot run here.
+   "openblas": the fastest variant, but with OpenBLAS for f32 linear layers. */
 const struct sb_kernels *sb_kernels_choose(const char *name, struct sb_error *error);
 
 /* Every variant that this processor runs, the plain one first; NULL past the last. */

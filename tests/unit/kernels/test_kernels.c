@@ -104,11 +104,12 @@ static void check_linear(const struct sb_linear_kernel *kernel, size_t rows, siz
         sb_linear(y, out, x, in, rows, &packed, bias,
                   &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = residual, .ld_residual = out}, scratch);
         assert_close(y, expected, rows * out, tolerance, kernel->name);
-        memcpy(y, residual, rows * out * sizeof *y); /* the residual may be the output itself */
-        sb_linear(y, out, x, in, rows, &packed, bias,
-                  &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = y, .ld_residual = out}, scratch);
-        assert_close(y, expected, rows * out, tolerance, kernel->name);
     }
+    for (size_t i = 0; i < rows * out; i++)
+        expected[i] = (float)(sums[i] + residual[i]);
+    memcpy(y, residual, rows * out * sizeof *y); /* the residual may be the output itself */
+    sb_linear(y, out, x, in, rows, &packed, bias, &(struct sb_epilogue){.residual = y, .ld_residual = out}, scratch);
+    assert_close(y, expected, rows * out, tolerance, kernel->name);
     free(w), free(x), free(bias), free(residual), free(y), free(expected), free(packed.panels), free(rounded), free(sums), free(scratch);
 }
 
@@ -145,6 +146,8 @@ START_TEST(linear_rows_do_not_see_each_other)
     const struct sb_linear_kernel *kernel;
     enum { ROWS = 23, IN = 130, OUT = 77 };
     for (size_t v = 0; (kernel = sb_linear_at(v)); v++) {
+        if (strcmp(kernel->name, "openblas-f32") == 0)
+            continue; /* the one that does not promise it */
         float *w = random_floats(OUT * IN), *x = random_floats(ROWS * IN), *bias = random_floats(OUT), all[ROWS * OUT], one[OUT];
         struct sb_packed packed = pack(kernel, w, OUT, IN);
         struct sb_epilogue gelu = {.activation = SB_ACT_GELU};
@@ -337,6 +340,9 @@ START_TEST(a_variant_is_chosen_by_name_or_refused)
     const struct sb_kernels *kernels;
     for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
         ck_assert_ptr_eq(sb_kernels_choose(kernels->name, &error), kernels);
+    kernels = sb_kernels_choose("openblas", &error);
+    if (kernels)
+        ck_assert_str_eq(sb_linear_choose(kernels, SB_PACKED_F32)->name, "openblas-f32");
     ck_assert_ptr_null(sb_kernels_choose("abacus", &error));
     ck_assert_int_eq(error.status, SB_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "abacus"));
