@@ -231,13 +231,13 @@ enum sb_status sb_json_parse(cJSON **json, const char *text, size_t size, struct
     size_t bad;
     if (!sb_utf8_valid(text, size, &bad))
         return sb_fail(error, SB_INVALID, "bad JSON at byte %zu: malformed UTF-8", bad);
-    if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) /* cJSON skips a byte order mark too */
-        s.at = 3;
+    size_t mark = size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* byte order mark */
+    s.at = mark;
     if (scan_value(&s) && s.at < size)
         refuse(&s, s.at, "something follows the value");
     if (s.problem)
         return sb_fail(error, SB_INVALID, "bad JSON at byte %zu: %s", s.bad, s.problem);
-    *json = cJSON_ParseWithLength(text, size);
+    *json = cJSON_ParseWithLength(text + mark, size - mark);
     return *json ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for %zu bytes of JSON", size);
 }
 
