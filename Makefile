@@ -1,4 +1,4 @@
-# simbert: make, make test, make MODE=asan test, make MODE=tsan test, make fuzz
+# make | make test | make MODE=asan test | make MODE=tsan test | make fuzz [FUZZ_TIME=60] | make install [PREFIX= DESTDIR=]
 # One static library a room; each links only what the arrows of docs/design.md allow, so a wrong dependency fails to link.
 
 MODE ?= release
@@ -13,6 +13,7 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Werror
 OPT_release := -O3
 OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
+OPT_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT := -g $(OPT_$(MODE))
 VERSION := 0.1.0
 CPPFLAGS += -I. -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"'
@@ -42,7 +43,7 @@ system_server := -lmicrohttpd
 system_cli :=
 
 .SECONDARY:
-.PHONY: all test unit fuzz clean
+.PHONY: all test unit fuzz fuzzers install clean
 all: $(B)/simbert
 
 # Kernel variants: the file says which instructions it may use; sb_cpu() decides whether it runs.
@@ -62,6 +63,9 @@ $(B)/obj/%.o: %.cc
 
 TEST_SUPPORT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
 
+# Without libFuzzer a fuzz target replays its corpus.
+fuzz_main := $(if $(filter fuzz,$(MODE)),,$(B)/obj/tests/fuzz/replay.o)
+
 define room
 objects_$(1) := $$(patsubst %,$(B)/obj/%.o,$$(basename $$(wildcard $(1)/*.c $(1)/*.cc)))
 $(B)/lib$(1).a: $$(objects_$(1))
@@ -74,10 +78,9 @@ $(B)/tests/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(TEST_SUPPORT) $$(libraries_$(1
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(system_libraries_$(1)) -lcheck -lsubunit -lrt -lm
 fuzzers_$(1) := $$(patsubst tests/fuzz/$(1)/%.c,$(B)/fuzz/$(1)/%,$$(wildcard tests/fuzz/$(1)/fuzz_*.c))
-# Without libFuzzer a fuzz target replays its corpus: tests/fuzz/replay.c has the main().
-$(B)/fuzz/$(1)/%: $(B)/obj/tests/fuzz/$(1)/%.o $(B)/obj/tests/fuzz/$(if $(filter fuzz,$(MODE)),none,replay).o $$(libraries_$(1))
+$(B)/fuzz/$(1)/%: $(B)/obj/tests/fuzz/$(1)/%.o $(fuzz_main) $$(libraries_$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$(filter-out %/none.o,$$^) $$(system_libraries_$(1)) -lm
+	$$(CC) $$(LDFLAGS) $(if $(fuzz_main),,-fsanitize=fuzzer) -o $$@ $$^ $$(system_libraries_$(1)) -lm
 endef
 $(foreach r,$(ROOMS),$(eval $(call room,$(r))))
 
@@ -90,6 +93,22 @@ $(B)/simbert: $(libraries_cli)
 unit: $(TESTS) $(FUZZERS)
 test: all unit
 	script/run-tests $(B)
+
+# Each target for FUZZ_TIME seconds. What it finds lands in build/fuzz; inputs worth keeping are copied to tests/fuzz by hand.
+FUZZ_TIME ?= 60
+fuzz:
+	$(MAKE) MODE=fuzz CC=clang CXX=clang++ WARN=-Wall fuzzers
+	set -e; cd tests/fuzz; for corpus in */corpus/fuzz_*; do \
+		room=$${corpus%%/*} name=$${corpus##*/} out=../../build/fuzz; mkdir -p $$out/corpus/$$name; \
+		$$out/fuzz/$$room/$$name -max_total_time=$(FUZZ_TIME) -artifact_prefix=$$out/ $$out/corpus/$$name $$corpus; \
+	done
+fuzzers: $(FUZZERS)
+
+PREFIX ?= /usr/local
+install: all
+	install -D -m 755 $(B)/simbert $(DESTDIR)$(PREFIX)/bin/simbert
+	install -d $(DESTDIR)$(PREFIX)/share/simbert
+	cp -R models $(DESTDIR)$(PREFIX)/share/simbert/
 
 clean:
 	rm -rf build
