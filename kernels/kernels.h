@@ -64,7 +64,8 @@ struct sb_attention {
     float *scratch;     /* sb_attention_scratch() floats */
 };
 
-/* Attention of one query over keys that lie anywhere (a KV cache): key j of head h is keys[j] + h * key_size. */
+/* Attention of one query over keys that lie anywhere (a KV cache): key j of head h is keys[j] + h * key_size. Gives the bits that
+   sb_attention gives for the same query and keys. */
 struct sb_attention_step {
     const float *q;             /* [heads * key_size] */
     const float *const *keys;   /* [count] rows of heads * key_size */

@@ -67,23 +67,55 @@ static void vector_attention(const struct sb_attention *a)
     }
 }
 
+/* What the compiler makes of `c += a * b` on vectors, for one float: left to itself it would split this one. */
+SB_INLINE float multiply_add(float a, float b, float c)
+{
+#if defined(__FMA__) || defined(__aarch64__)
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* scores[count] = q . keys, each summed in the order of d as a tile sums it, so that a step gives the bits that the whole row
+   would. Up to
+   eight independent chains hide the latency. */
+SB_INLINE void score_keys(float *scores, const float *q, const float *const *keys, size_t offset, size_t key_size, const int count)
+{
+    float sum[8] = {0};
+    const float *k[8];
+#pragma GCC unroll 8
+    for (int j = 0; j < count; j++)
+        k[j] = keys[j] + offset;
+    for (size_t d = 0; d < key_size; d++)
+#pragma GCC unroll 8
+        for (int j = 0; j < count; j++)
+            sum[j] = multiply_add(q[d], k[j][d], sum[j]);
+#pragma GCC unroll 8
+    for (int j = 0; j < count; j++)
+        scores[j] = sum[j];
+}
+
 static void vector_attention_step(const struct sb_attention_step *a)
 {
     float scale = 1.0f / sqrtf((float)a->key_size);
     for (size_t h = 0; h < a->heads; h++) {
-        for (size_t j = 0; j < a->count; j++)
-            a->scratch[j] = vector_dot(a->q + h * a->key_size, a->keys[j] + h * a->key_size, a->key_size);
+        size_t j = 0;
+        for (; j + 8 <= a->count; j += 8)
+            score_keys(a->scratch + j, a->q + h * a->key_size, a->keys + j, h * a->key_size, a->key_size, 8);
+        for (; j < a->count; j++)
+            score_keys(a->scratch + j, a->q + h * a->key_size, a->keys + j, h * a->key_size, a->key_size, 1);
         row_softmax(a->scratch, a->count, whole_vectors(a->count), scale);
         size_t d = 0, offset = h * a->value_size;
         for (; d + SB_LANES <= a->value_size; d += SB_LANES) {
             vec sum = {0};
-            for (size_t j = 0; j < a->count; j++)
+            for (j = 0; j < a->count; j++)
                 sum += a->scratch[j] * vec_load(a->values[j] + offset + d);
             vec_store(a->out + offset + d, sum);
         }
         for (; d < a->value_size; d++) {
             float sum = 0;
-            for (size_t j = 0; j < a->count; j++)
+            for (j = 0; j < a->count; j++)
                 sum += a->scratch[j] * a->values[j][offset + d];
             a->out[offset + d] = sum;
         }
