@@ -1,4 +1,4 @@
-# make | make test | make MODE=asan test | make MODE=tsan test | make fuzz [FUZZ_TIME=60] | make install [PREFIX= DESTDIR=]
+# make, make test, make MODE=asan test, make MODE=tsan test, make fuzz [FUZZ_TIME=60], make install [PREFIX= DESTDIR=]
 # One static library a room; each links only what the arrows of docs/design.md allow, so a wrong dependency fails to link.
 
 MODE ?= release
@@ -94,7 +94,7 @@ unit: $(TESTS) $(FUZZERS)
 test: all unit
 	script/run-tests $(B)
 
-# Each target for FUZZ_TIME seconds. What it finds lands in build/fuzz; inputs worth keeping are copied to tests/fuzz by hand.
+# Each target for FUZZ_TIME seconds. Finds land in build/fuzz; those worth keeping are copied to tests/fuzz by hand.
 FUZZ_TIME ?= 60
 fuzz:
 	$(MAKE) MODE=fuzz CC=clang CXX=clang++ WARN=-Wall fuzzers
