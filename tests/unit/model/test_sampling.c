@@ -136,7 +136,8 @@ START_TEST(a_large_vocabulary_is_cut_as_by_sorting)
             ck_assert_msg(kept - probabilities[d.count - 1] < o.top_p + 1e-6, "row %d setting %zu: %zu tokens, %.9g", (int)stream, s,
                           d.count, kept);
             for (size_t i = 0; i < d.count; i++) {
-                ck_assert_msg(logits[d.ids[i]] == logits[order[i]] && (o.temperature != 1 || d.ids[i] == order[i]),
+                /* A temperature can make logits equal that were not, to the rounding of the division. */
+                ck_assert_msg(d.ids[i] == order[i] || (o.temperature != 1 && fabsf(logits[d.ids[i]] - logits[order[i]]) < 1e-5f),
                               "row %d setting %zu place %zu", (int)stream, s, i);
                 ck_assert(fabs(d.weights[i] / d.total - probabilities[i] / kept) < 1e-6);
             }
