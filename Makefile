@@ -43,7 +43,7 @@ system_server := -lmicrohttpd
 system_cli :=
 
 .SECONDARY:
-.PHONY: all test unit fuzz fuzzers install clean
+.PHONY: all test unit threaded fuzz fuzzers install clean
 all: $(B)/simbert
 
 # Kernel variants: the file says which instructions it may use; sb_cpu() decides whether it runs.
@@ -91,6 +91,8 @@ $(B)/simbert: $(libraries_cli)
 	$(CC) $(LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(system_libraries_cli)
 
 unit: $(TESTS) $(FUZZERS)
+# What ThreadSanitizer should see: the pool, the log, and all that runs on several threads.
+threaded: $(B)/tests/base/test_pool $(B)/tests/base/test_log $(tests_kernels) $(tests_model) $(tests_retrieval) $(tests_server)
 test: all unit
 	script/run-tests $(B)
 
