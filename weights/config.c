@@ -282,10 +282,14 @@ static bool add_float(cJSON *json, const char *key, float value)
     return added;
 }
 
-static bool has(const cJSON *json, const char *key)
+/* null says nothing: it makes room for a value. */
+static bool has(cJSON *json, const char *key)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
-    return item && !cJSON_IsNull(item);
+    if (!cJSON_IsNull(item))
+        return item != NULL;
+    cJSON_DeleteItemFromObjectCaseSensitive(json, key);
+    return false;
 }
 
 static bool add_text(cJSON *json, const char *key, const char *text)

@@ -83,7 +83,7 @@ static enum sb_status find(struct sb_param *param, const struct sb_checkpoint *c
     if (!tensor->data)
         return sb_fail(error, SB_UNSUPPORTED, "%s: the data file %s is missing", folder, sb_checkpoint_missing_data(checkpoint));
     *param = (struct sb_param){tensor->data, tensor->dtype, rows ? rows : 1, columns, columns, 1};
-    return SB_OK;
+    return sb_checkpoint_verify(checkpoint, tensor, error);
 }
 
 enum sb_status sb_dense_open(struct sb_dense *dense, const char *dir, const char *name, size_t in, struct sb_error *error)

@@ -1,9 +1,9 @@
 #include "weights/weights.h"
 
 #include "weights/config_impl.h"
-#include "weights/dense_impl.h"
 #include "weights/hash_impl.h"
 #include "weights/parameters_impl.h"
+#include "weights/weights_impl.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,18 +23,20 @@ struct sb_weights {
     struct lazy_hash *hash;
 };
 
-/* Checksums of the used tensors where looking is cheap: CRC-32C has an instruction that keeps up with memory. The CRC-32 of
-   pytorch_model.bin has none; inspect and convert look at it. */
-static enum sb_status verify(const struct sb_weights *weights, struct sb_error *error)
+enum sb_status sb_weights_verify(const struct sb_weights *weights, struct sb_error *error)
 {
     const struct sb_match *match = &weights->match;
     enum sb_status status = SB_OK;
-    if (strncmp(sb_checkpoint_format(weights->checkpoint), "tensorflow", 10) != 0)
-        return SB_OK;
     for (size_t i = 0; i < (size_t)SB_PARAM_ROLES * (size_t)match->layers && status == SB_OK; i++)
         if (match->tensors[i])
             status = sb_checkpoint_verify(weights->checkpoint, match->tensors[i], error);
     return status;
+}
+
+/* CRC-32C has an instruction that keeps up with memory; the CRC-32 of pytorch_model.bin has none. */
+static bool verifies_fast(const struct sb_checkpoint *checkpoint)
+{
+    return strncmp(sb_checkpoint_format(checkpoint), "tensorflow", 10) == 0;
 }
 
 static enum sb_status open_parameters(struct sb_weights *weights, const char *dir, struct sb_error *error)
@@ -52,7 +54,7 @@ static enum sb_status open_parameters(struct sb_weights *weights, const char *di
         const struct sb_error *first = &weights->match.problems[0].error;
         return sb_fail(error, first->status, "%s", first->message);
     }
-    return verify(weights, error);
+    return verifies_fast(weights->checkpoint) ? sb_weights_verify(weights, error) : SB_OK;
 }
 
 static enum sb_status open_dense(struct sb_weights *weights, const char *dir, struct sb_error *error)
@@ -138,6 +140,11 @@ bool sb_weights_has_mlm(const struct sb_weights *weights)
 bool sb_weights_has_pooler(const struct sb_weights *weights)
 {
     return sb_weights_get(weights, SB_POOLER_KERNEL, 0).data != NULL;
+}
+
+const struct sb_dense *sb_weights_dense_module(const struct sb_weights *weights)
+{
+    return &weights->dense;
 }
 
 bool sb_weights_dense(const struct sb_weights *weights, struct sb_param *kernel, struct sb_param *bias,

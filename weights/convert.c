@@ -1,0 +1,195 @@
+#include "weights/convert.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "weights/config_impl.h"
+#include "weights/model_files_impl.h"
+#include "weights/parameters_impl.h"
+#include "weights/safetensors_write.h"
+#include "weights/weights_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One tensor to write: its name, and where its numbers come from. */
+struct output {
+    char name[SB_MAX_PARAM_NAME];
+    struct sb_param param;
+    bool is_matrix;
+};
+
+/* Rows are converted and written about this many bytes at a time. */
+enum { CHUNK_BYTES = 1 << 20 };
+
+/* Rounding to f16 turns what exceeds 65504 into infinity; the model would be silently broken. */
+static enum sb_status check_range(const float *numbers, size_t n, const char *name, enum sb_dtype dtype, struct sb_error *error)
+{
+    for (size_t i = 0; i < n && dtype == SB_F16; i++)
+        if (isfinite(numbers[i]) && fabsf(numbers[i]) >= 65520.0f)
+            return sb_fail(error, SB_UNSUPPORTED, "tensor \"%s\" holds %g, which f16 can not hold: convert to bf16 or f32", name,
+                           (double)numbers[i]);
+    return SB_OK;
+}
+
+static enum sb_status write_tensor(struct sb_safetensors_writer *writer, const struct output *output, enum sb_dtype dtype,
+                                   struct sb_error *error)
+{
+    const struct sb_param *param = &output->param;
+    size_t row_bytes = param->columns * sb_dtype_size(dtype), rows_at_once = CHUNK_BYTES / row_bytes;
+    rows_at_once = rows_at_once < 1 ? 1 : rows_at_once < param->rows ? rows_at_once : param->rows;
+    float *row = malloc(param->columns * sizeof *row);
+    char *chunk = malloc(rows_at_once * row_bytes);
+    enum sb_status status = SB_OK;
+    if (!row || !chunk)
+        status = sb_fail(error, SB_NO_MEMORY, "no memory to convert tensor \"%s\"", output->name);
+    for (size_t at = 0; at < param->rows && status == SB_OK;) {
+        size_t n = 0;
+        for (; n < rows_at_once && at < param->rows && status == SB_OK; n++, at++) {
+            sb_param_row(row, param, at);
+            status = check_range(row, param->columns, output->name, dtype, error);
+            sb_from_f32(chunk + n * row_bytes, dtype, row, param->columns);
+        }
+        if (status == SB_OK)
+            status = sb_safetensors_write(writer, chunk, n * row_bytes, error);
+    }
+    free(row);
+    free(chunk);
+    return status;
+}
+
+static enum sb_status write_file(const char *folder, const struct output *outputs, size_t count, enum sb_dtype dtype,
+                                 struct sb_error *error)
+{
+    struct sb_safetensors_writer *writer = NULL;
+    char *path = sb_path_join(folder, "model.safetensors");
+    struct sb_tensor *tensors = calloc(count + 1, sizeof *tensors);
+    enum sb_status status = SB_OK;
+    if (!path || !tensors) {
+        status = sb_fail(error, SB_NO_MEMORY, "no memory to write the weights to %s", folder);
+        goto cleanup;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct sb_param *param = &outputs[i].param;
+        tensors[i] = (struct sb_tensor){.name = outputs[i].name, .dtype = dtype, .rank = outputs[i].is_matrix ? 2 : 1};
+        tensors[i].shape[0] = outputs[i].is_matrix ? param->rows : param->columns;
+        tensors[i].shape[1] = outputs[i].is_matrix ? param->columns : 0;
+    }
+    status = sb_safetensors_begin(&writer, path, tensors, count, error);
+    for (size_t i = 0; i < count && status == SB_OK; i++)
+        status = write_tensor(writer, &outputs[i], dtype, error);
+    if (status == SB_OK) {
+        status = sb_safetensors_commit(writer, error);
+        writer = NULL;
+    }
+cleanup:
+    sb_safetensors_abandon(writer);
+    free(tensors);
+    free(path);
+    return status;
+}
+
+static void add_output(struct output *outputs, size_t *count, const struct sb_weights *weights, enum sb_param_role role, int layer)
+{
+    size_t shape[2];
+    const struct sb_config *config = sb_weights_config(weights);
+    struct sb_param param = sb_weights_get(weights, role, layer);
+    if (!param.data)
+        return;
+    struct output *output = &outputs[(*count)++];
+    output->param = param;
+    output->is_matrix = sb_param_shape(shape, config, role) == 2;
+    sb_param_name(output->name, config, role, layer);
+}
+
+/* In the order in which a forward pass reads them: embeddings, layer by layer, heads. */
+static size_t list_outputs(struct output *outputs, const struct sb_weights *weights)
+{
+    size_t count = 0;
+    int role = 0;
+    for (; !sb_param_info((enum sb_param_role)role)->per_layer; role++)
+        add_output(outputs, &count, weights, (enum sb_param_role)role, 0);
+    int first = role, last = role;
+    while (sb_param_info((enum sb_param_role)last)->per_layer)
+        last++;
+    for (int layer = 0; layer < sb_weights_config(weights)->num_hidden_layers; layer++)
+        for (role = first; role < last; role++)
+            add_output(outputs, &count, weights, (enum sb_param_role)role, layer);
+    for (role = last; role < SB_PARAM_ROLES; role++)
+        add_output(outputs, &count, weights, (enum sb_param_role)role, 0);
+    return count;
+}
+
+static enum sb_status write_parameters(const struct sb_weights *weights, const char *dst, enum sb_dtype dtype,
+                                       struct sb_error *error)
+{
+    size_t most = (size_t)SB_PARAM_ROLES * (size_t)sb_weights_config(weights)->num_hidden_layers;
+    struct output *outputs = calloc(most, sizeof *outputs);
+    if (!outputs)
+        return sb_fail(error, SB_NO_MEMORY, "no memory to write the weights to %s", dst);
+    enum sb_status status = write_file(dst, outputs, list_outputs(outputs, weights), dtype, error);
+    free(outputs);
+    return status;
+}
+
+static enum sb_status write_dense(const struct sb_dense *dense, const char *folder, enum sb_dtype dtype, struct sb_error *error)
+{
+    struct output outputs[2] = {{.name = "linear.weight", .param = dense->kernel, .is_matrix = true},
+                                {.name = "linear.bias", .param = dense->bias}};
+    enum sb_status status = sb_write_json_file(folder, "config.json", sb_dense_to_json(dense), error);
+    return status == SB_OK ? write_file(folder, outputs, dense->bias.data ? 2 : 1, dtype, error) : status;
+}
+
+/* The source's own keys stay (tokenizer flags stand among them); what it leaves to defaults is added. */
+static enum sb_status write_config(const struct sb_config *config, const char *src, const char *dst, enum sb_dtype dtype,
+                                   struct sb_error *error)
+{
+    static const char *const names[] = {[SB_F32] = "float32", [SB_F16] = "float16", [SB_BF16] = "bfloat16"};
+    char *path = NULL;
+    cJSON *json = NULL;
+    bool is_google;
+    enum sb_status status = sb_config_find(&path, &is_google, src, error);
+    if (status == SB_OK)
+        status = sb_json_read_file(&json, path, SB_MAX_CONFIG_BYTES, error);
+    free(path);
+    if (status != SB_OK)
+        return status;
+    cJSON_DeleteItemFromObjectCaseSensitive(json, "dtype"); /* the newer name of torch_dtype */
+    cJSON_DeleteItemFromObjectCaseSensitive(json, "torch_dtype");
+    bool good = sb_config_add_missing(json, config) && cJSON_AddStringToObject(json, "torch_dtype", names[dtype]);
+    if (!good) {
+        cJSON_Delete(json);
+        json = NULL;
+    }
+    return sb_write_json_file(dst, "config.json", json, error);
+}
+
+enum sb_status sb_convert(const char *src, const char *dst, enum sb_dtype dtype, struct sb_error *error)
+{
+    struct sb_weights *weights = NULL;
+    char *dense_folder = NULL;
+    if (dtype != SB_F32 && dtype != SB_F16 && dtype != SB_BF16)
+        return sb_fail(error, SB_INVALID, "weights are converted to f32, f16 or bf16, not to %s", sb_dtype_name(dtype));
+    enum sb_status status = sb_weights_open(&weights, src, error);
+    if (status == SB_OK)
+        status = sb_weights_verify(weights, error);
+    if (status == SB_OK)
+        status = sb_make_folders(dst, error);
+    if (status == SB_OK && sb_weights_dense_module(weights)->checkpoint) {
+        dense_folder = sb_path_join(dst, SB_DENSE_FOLDER);
+        status = dense_folder ? sb_make_folders(dense_folder, error) : sb_fail(error, SB_NO_MEMORY, "no memory to write to %s", dst);
+        if (status == SB_OK)
+            status = write_dense(sb_weights_dense_module(weights), dense_folder, dtype, error);
+    }
+    if (status == SB_OK)
+        status = sb_copy_model_files(src, dst, sb_weights_config(weights), error);
+    if (status == SB_OK)
+        status = write_config(sb_weights_config(weights), src, dst, dtype, error);
+    /* Last, so that a new folder can be opened only when it is complete. */
+    if (status == SB_OK)
+        status = write_parameters(weights, dst, dtype, error);
+    free(dense_folder);
+    sb_weights_close(weights);
+    return status;
+}
