@@ -10,7 +10,7 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libmicrohttpd12 libcjson1 libsqlite3-0 libutf8proc2 libsentencepiece0 zlib1g libsnappy1v5 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --no-create-home --uid 10001 simbert \
+    && useradd --no-create-home --uid 10001 simbert \
     && install -d -o simbert -g simbert /data
 COPY --from=build /out/usr /usr
 USER simbert
