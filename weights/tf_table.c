@@ -113,7 +113,9 @@ static bool advance_key(struct key *key, size_t shared, const uint8_t *tail, siz
 static enum sb_status walk_block(const char *file, const struct block *block, struct key *key, sb_table_visitor visit,
                                  void *context, struct sb_error *error)
 {
-    uint32_t restarts = block->size >= 4 ? sb_load_u32(block->data + block->size - 4) : UINT32_MAX;
+    if (block->size < 4)
+        return sb_fail(error, SB_CORRUPT, "%s: a block of %zu bytes has no restart points", file, block->size);
+    uint32_t restarts = sb_load_u32(block->data + block->size - 4);
     if (restarts > (block->size - 4) / 4)
         return sb_fail(error, SB_CORRUPT, "%s: a block of %zu bytes claims %" PRIu32 " restart points", file, block->size, restarts);
     size_t end = block->size - 4 - 4 * (size_t)restarts, at = 0;
