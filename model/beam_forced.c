@@ -8,7 +8,6 @@
 #include "model/constraints.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void replay(struct sb_constraint_state *state, const struct sb_decoder *d, size_t row, int32_t token)
@@ -68,30 +67,24 @@ static size_t gather(struct sb_decoder *d)
         bool known = false;
         for (size_t j = 0; i >= b->selected_count && j < count && !known; j++)
             known = same_text(d, c, &b->ranked[j].candidate);
-        if (!known) {
-            b->ranked[count] = (struct sb_ranked){.candidate = *c, .bank = bank_of(d, c), .position = count};
-            count++;
-        }
+        if (!known)
+            b->ranked[count++] = (struct sb_ranked){.candidate = *c, .bank = bank_of(d, c)};
     }
     return count;
 }
 
-static int by_bank_and_score(const void *a, const void *b)
+/* Whether a comes before b in their bank. */
+static bool comes_before(const struct sb_ranked *a, const struct sb_ranked *b)
 {
-    const struct sb_ranked *x = a, *y = b;
-    if (x->bank != y->bank)
-        return x->bank > y->bank ? -1 : 1;
-    if (x->candidate.score != y->candidate.score)
-        return x->candidate.score > y->candidate.score ? -1 : 1;
-    return x->position < y->position ? -1 : x->position > y->position;
+    return a->candidate.score > b->candidate.score || (a->candidate.score == b->candidate.score && a < b);
 }
 
-static int by_rank_and_bank(const void *a, const void *b)
+/* rank: how many of the same bank come before. */
+static void rank_in_banks(struct sb_ranked *ranked, size_t count)
 {
-    const struct sb_ranked *x = a, *y = b;
-    if (x->rank != y->rank)
-        return x->rank < y->rank ? -1 : 1;
-    return x->bank > y->bank ? -1 : x->bank < y->bank;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count; j++)
+            ranked[i].rank += ranked[j].bank == ranked[i].bank && comes_before(&ranked[j], &ranked[i]);
 }
 
 void sb_forced_mix(struct sb_decoder *decoder, size_t width)
@@ -100,11 +93,14 @@ void sb_forced_mix(struct sb_decoder *decoder, size_t width)
     size_t count = gather(decoder);
     if (count == b->selected_count) /* nothing new */
         return;
-    qsort(b->ranked, count, sizeof *b->ranked, by_bank_and_score);
-    for (size_t i = 0; i < count; i++)
-        b->ranked[i].rank = i > 0 && b->ranked[i].bank == b->ranked[i - 1].bank ? b->ranked[i - 1].rank + 1 : 0;
-    qsort(b->ranked, count, sizeof *b->ranked, by_rank_and_bank);
+    rank_in_banks(b->ranked, count);
     b->selected_count = count < width ? count : width;
-    for (size_t i = 0; i < b->selected_count; i++)
-        b->selected[i] = b->ranked[i].candidate;
+    for (size_t i = 0; i < b->selected_count; i++) {
+        struct sb_ranked *best = NULL;
+        for (struct sb_ranked *r = b->ranked; r < b->ranked + count; r++)
+            if (!r->taken && (!best || r->rank < best->rank || (r->rank == best->rank && r->bank > best->bank)))
+                best = r;
+        best->taken = true;
+        b->selected[i] = best->candidate;
+    }
 }

@@ -63,7 +63,8 @@ struct sb_beams {
     size_t forced_count;
     struct sb_ranked { /* [group_size * (1 + SB_MAX_FORCE_WORDS)]: selected and forced ones in their banks */
         struct sb_candidate candidate;
-        size_t bank, rank, position;
+        size_t bank, rank; /* rank: place within the bank */
+        bool taken;
     } *ranked;
     void (*select)(struct sb_decoder *decoder, struct sb_group *group); /* the rule */
 };

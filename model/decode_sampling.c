@@ -16,7 +16,6 @@
 #include "base/random.h"
 #include "model/sampling.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { AT_PROMPT = -1 }; /* put aside before any row lived: follows the prompt */
@@ -30,9 +29,10 @@ struct node {
     double logprob;
 };
 
-struct draw {
+/* Samples of one row that drew the same token. */
+struct group {
     size_t choice; /* index in the distribution */
-    int32_t sample;
+    int32_t first, last;
 };
 
 struct sb_sampler {
@@ -40,7 +40,8 @@ struct sb_sampler {
     size_t node_count;
     int32_t *row_sample;  /* [row_count]: first sample of the row */
     int32_t *next_sample; /* [num_sequences], -1 ends a chain */
-    struct draw *draws;   /* [num_sequences] */
+    struct group *groups; /* [num_sequences] */
+    int32_t *group_of;    /* [vocab_size]: a choice's group, -1 between calls */
     int32_t *result_ids;  /* [num_sequences, max_new] */
     size_t result_ids_count;
     struct sb_distribution distribution;
@@ -54,16 +55,18 @@ void sb_sampler_lay_out(struct sb_decoder *decoder)
         .nodes = sb_arena_take(a, samples, sizeof *s->nodes),
         .row_sample = sb_arena_take(a, decoder->row_count, sizeof *s->row_sample),
         .next_sample = sb_arena_take(a, samples, sizeof *s->next_sample),
-        .draws = sb_arena_take(a, samples, sizeof *s->draws),
+        .groups = sb_arena_take(a, samples, sizeof *s->groups),
+        .group_of = sb_arena_take(a, vocab_size, sizeof *s->group_of),
         .result_ids = sb_arena_take(a, samples * decoder->max_new, sizeof *s->result_ids),
         .distribution.logits = sb_arena_take(a, vocab_size, sizeof(float)),
         .distribution.ids = sb_arena_take(a, vocab_size, sizeof(int32_t)),
         .distribution.weights = sb_arena_take(a, vocab_size, sizeof(double)),
     };
-    if (a->base) {
-        *s = taken;
-        decoder->sampler = s;
-    }
+    if (!a->base)
+        return;
+    memset(taken.group_of, 0xFF, vocab_size * sizeof *taken.group_of);
+    *s = taken;
+    decoder->sampler = s;
 }
 
 /* Completes a chain of samples: generated tokens [length]. */
@@ -84,24 +87,26 @@ static void complete(struct sb_decoder *d, const int32_t *generated, size_t leng
         };
 }
 
-static int by_choice(const void *a, const void *b)
-{
-    const struct draw *x = a, *y = b;
-    if (x->choice != y->choice)
-        return x->choice < y->choice ? -1 : 1;
-    return x->sample < y->sample ? -1 : x->sample > y->sample;
-}
-
-/* Every sample of the chain draws; draws of the same token come to lie side by side. Returns how many. */
+/* Every sample of the chain draws; the chain falls apart into one for each token drawn. Returns how many. */
 static size_t draw_all(struct sb_decoder *d, int32_t sample, size_t step)
 {
     struct sb_sampler *s = d->sampler;
     size_t count = 0;
-    for (; sample >= 0; sample = s->next_sample[sample]) {
-        double u = sb_random_uniform(d->options.seed, (uint64_t)sample, step);
-        s->draws[count++] = (struct draw){sb_distribution_draw(&s->distribution, u), sample};
+    for (int32_t next; sample >= 0; sample = next) {
+        size_t choice = sb_distribution_draw(&s->distribution, sb_random_uniform(d->options.seed, (uint64_t)sample, step));
+        next = s->next_sample[sample];
+        s->next_sample[sample] = -1;
+        struct group *group = &s->groups[s->group_of[choice] < 0 ? count : (size_t)s->group_of[choice]];
+        if (s->group_of[choice] < 0) {
+            s->group_of[choice] = (int32_t)count++;
+            *group = (struct group){choice, sample, sample};
+        } else {
+            s->next_sample[group->last] = sample;
+            group->last = sample;
+        }
     }
-    qsort(s->draws, count, sizeof *s->draws, by_choice);
+    for (size_t i = 0; i < count; i++)
+        s->group_of[s->groups[i].choice] = -1;
     return count;
 }
 
@@ -119,17 +124,14 @@ static void fan_out(struct sb_decoder *d, const struct sb_live *live, int32_t ro
         return;
     }
     size_t count = draw_all(d, sample, live->length), depth = live->length + 1;
-    for (size_t i = 0, end; i < count; i = end) {
-        for (end = i + 1; end < count && s->draws[end].choice == s->draws[i].choice; end++)
-            s->next_sample[s->draws[end - 1].sample] = s->draws[end].sample;
-        s->next_sample[s->draws[end - 1].sample] = -1;
-        int32_t token = s->distribution.ids[s->draws[i].choice];
+    for (size_t i = 0; i < count; i++) {
+        int32_t token = s->distribution.ids[s->groups[i].choice], first = s->groups[i].first;
         double logprob = live->logprob + (double)(logits[token] - normalizer.largest - normalizer.log_sum);
         if (token == d->end_id || depth == d->max_new) {
             generated[depth - 1] = token; /* free: the row goes on with another token, or not at all */
-            complete(d, generated, depth, s->draws[i].sample, logprob, token == d->end_id);
+            complete(d, generated, depth, first, logprob, token == d->end_id);
         } else {
-            s->nodes[s->node_count++] = (struct node){token, row, s->draws[i].sample, depth, logprob};
+            s->nodes[s->node_count++] = (struct node){token, row, first, depth, logprob};
         }
     }
 }
