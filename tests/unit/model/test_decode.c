@@ -226,6 +226,33 @@ START_TEST(one_row_needs_the_slots_of_one_sample)
 }
 END_TEST
 
+START_TEST(free_rows_take_over_work)
+{
+    struct sb_decode_options o = sampling_options(100);
+    o.top_k = 0, o.temperature = 3;
+    struct sb_decoder *decoder = new_decoder(&o, 8);
+    struct sb_decoder_row row;
+    float logits[VOCAB];
+    size_t rounds = 0, idle = 0, done = 0;
+    script(logits, prompt, PROMPT);
+    sb_decoder_start(decoder, logits);
+    for (; !sb_decoder_finished(decoder); rounds++) {
+        done = sb_decoder_results(decoder);
+        for (size_t i = 0; i < 8; i++) {
+            bool needed = sb_decoder_row(decoder, i, &row);
+            idle += !needed && done < 80; /* towards the end rows run out of work */
+            if (needed) {
+                script(logits, row.history, row.length);
+                sb_decoder_accept(decoder, i, logits);
+            }
+        }
+    }
+    ck_assert_uint_eq(idle, 0);
+    ck_assert_uint_gt(rounds, MAX_NEW);
+    sb_decoder_free(decoder);
+}
+END_TEST
+
 START_TEST(seeds_matter)
 {
     static struct script_cache cache;
@@ -394,7 +421,7 @@ START_TEST(an_improbable_end_finishes_nothing)
     /* 4.46: an end finishes a beam only if it is among the best `width` extensions. In a group of two at the second step "5 end"
        is first, "5 5" second and "6 end" third: too late, although the group has room for it. */
     struct sb_decode_options o = beam_options(4);
-    o.num_beam_groups = 2, o.diversity_penalty = 1e-9, o.max_new_tokens = 3, o.min_new_tokens = 2, o.early_stopping = SB_STOP_TRUE;
+    o.num_beam_groups = 2, o.diversity_penalty = 1e-9, o.max_new_tokens = 3, o.min_new_tokens = 1, o.early_stopping = SB_STOP_TRUE;
     struct sb_decoder *decoder = new_decoder(&o, 0);
     float logits[VOCAB];
     for (size_t i = 0; i < VOCAB; i++)
@@ -545,6 +572,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, samples_equal_independent_ones);
     tcase_add_test(tcase, one_row_needs_the_slots_of_one_sample);
+    tcase_add_test(tcase, free_rows_take_over_work);
     tcase_add_test(tcase, seeds_matter);
     tcase_add_test(tcase, beams_do_not_depend_on_the_order_of_rows);
     tcase_add_test(tcase, logprob_is_the_models_own);
