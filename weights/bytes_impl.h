@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* The stored formats are little-endian and tensors are read in place. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "weights are read in place: a little-endian machine is needed");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "weights are read in place: a little-endian machine is needed");
 
 static inline uint16_t sb_load_u16(const void *p)
 {

@@ -56,7 +56,8 @@ enum sb_status sb_check_tensor_name(const char *file, const char *name, struct s
     if (length == 0)
         return sb_fail(error, SB_CORRUPT, "%s: a tensor has an empty name", file);
     if (length > SB_MAX_TENSOR_NAME)
-        return sb_fail(error, SB_CORRUPT, "%s: a tensor's name has %zu bytes, more than %d", file, length, SB_MAX_TENSOR_NAME);
+        return sb_fail(error, SB_CORRUPT, "%s: a tensor's name has %zu bytes, more than %d", file, length,
+                       SB_MAX_TENSOR_NAME);
     if (!sb_utf8_valid(name, length, NULL))
         return sb_fail(error, SB_CORRUPT, "%s: a tensor's name is not UTF-8", file);
     for (size_t i = 0; i < length; i++)
@@ -72,7 +73,8 @@ enum sb_status sb_checkpoint_add(struct sb_checkpoint *checkpoint, const char *f
     if (status != SB_OK)
         return status;
     char *name = strdup(tensor->name);
-    if (!name || !sb_grow((void **)&checkpoint->tensors, &checkpoint->capacity, checkpoint->count, sizeof *checkpoint->tensors)) {
+    if (!name || !sb_grow((void **)&checkpoint->tensors, &checkpoint->capacity, checkpoint->count,
+                          sizeof *checkpoint->tensors)) {
         free(name);
         return sb_fail(error, SB_NO_MEMORY, "%s: no memory for tensor %zu", file, checkpoint->count);
     }
@@ -153,8 +155,8 @@ static enum sb_status find_tf_index(char **name, const char *dir, struct sb_erro
     *name = NULL;
     DIR *folder = opendir(dir);
     if (!folder)
-        return sb_fail(error, errno == ENOENT || errno == ENOTDIR ? SB_NOT_FOUND : SB_IO, "cannot open the folder %s: %s", dir,
-                       strerror(errno));
+        return sb_fail(error, errno == ENOENT || errno == ENOTDIR ? SB_NOT_FOUND : SB_IO,
+                       "cannot open the folder %s: %s", dir, strerror(errno));
     enum sb_status status = SB_OK;
     for (const struct dirent *entry; status == SB_OK && (entry = readdir(folder)) != NULL;) {
         size_t length = strlen(entry->d_name);
@@ -162,8 +164,8 @@ static enum sb_status find_tf_index(char **name, const char *dir, struct sb_erro
             continue;
         if (*name) {
             bool in_order = strcmp(*name, entry->d_name) < 0;
-            status = sb_fail(error, SB_INVALID, "%s holds several TensorFlow checkpoints (%s, %s): keep one of them", dir,
-                             in_order ? *name : entry->d_name, in_order ? entry->d_name : *name);
+            status = sb_fail(error, SB_INVALID, "%s holds several TensorFlow checkpoints (%s, %s): keep one of them",
+                             dir, in_order ? *name : entry->d_name, in_order ? entry->d_name : *name);
         } else {
             *name = strdup(entry->d_name);
             if (!*name)
@@ -172,10 +174,11 @@ static enum sb_status find_tf_index(char **name, const char *dir, struct sb_erro
     }
     closedir(folder);
     if (status == SB_OK && !*name)
-        status = sb_fail(error, SB_NOT_FOUND,
-                         "%s holds no weights: none of model.safetensors, model.safetensors.index.json, pytorch_model.bin, "
-                         "*.index is there",
-                         dir);
+        status =
+            sb_fail(error, SB_NOT_FOUND,
+                    "%s holds no weights: none of model.safetensors, model.safetensors.index.json, pytorch_model.bin, "
+                    "*.index is there",
+                    dir);
     if (status != SB_OK) {
         free(*name);
         *name = NULL;
@@ -275,7 +278,8 @@ const char *sb_checkpoint_missing_data(const struct sb_checkpoint *checkpoint)
     return checkpoint->missing_data;
 }
 
-enum sb_status sb_checkpoint_verify(const struct sb_checkpoint *checkpoint, const struct sb_tensor *tensor, struct sb_error *error)
+enum sb_status sb_checkpoint_verify(const struct sb_checkpoint *checkpoint, const struct sb_tensor *tensor,
+                                    struct sb_error *error)
 {
     const struct sb_stored *stored = sb_checkpoint_find_stored(checkpoint, tensor->name);
     if (!stored || &stored->tensor != tensor)
@@ -284,10 +288,11 @@ enum sb_status sb_checkpoint_verify(const struct sb_checkpoint *checkpoint, cons
     if (checksum->kind == SB_CHECKSUM_NONE || !checksum->data)
         return SB_OK;
     bool is_crc32c = checksum->kind == SB_CHECKSUM_CRC32C;
-    uint32_t actual = is_crc32c ? sb_crc32c(0, checksum->data, checksum->size)
-                                : (uint32_t)crc32_z(0, checksum->data, checksum->size);
+    uint32_t actual =
+        is_crc32c ? sb_crc32c(0, checksum->data, checksum->size) : (uint32_t)crc32_z(0, checksum->data, checksum->size);
     if (actual == checksum->value)
         return SB_OK;
-    return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" has %s %08" PRIx32 ", but %08" PRIx32 " is stored: the file is damaged",
+    return sb_fail(error, SB_CORRUPT,
+                   "%s: tensor \"%s\" has %s %08" PRIx32 ", but %08" PRIx32 " is stored: the file is damaged",
                    stored->file, stored->name, is_crc32c ? "CRC-32C" : "CRC-32", actual, checksum->value);
 }

@@ -9,7 +9,9 @@
  *     sb_checkpoint_close(checkpoint);
  *
  * The files stay memory-mapped; tensors point into them. Thread rule: immutable after open.
- * All sizes, offsets and shapes are checked at open: a tensor that is returned can be read in full.
+ * Of several checkpoints in a folder, the first of model.safetensors, its index of shards, pytorch_model.bin, its index
+ * of shards, bert_model.ckpt, the only other *.index is taken. All sizes, offsets and shapes are checked at open: a
+ * tensor that is returned can be read in full.
  */
 #ifndef SB_WEIGHTS_CHECKPOINT_H
 #define SB_WEIGHTS_CHECKPOINT_H
@@ -28,27 +30,29 @@ struct sb_tensor {
     const char *stored_dtype; /* the file's own word for it, e.g. "BF16", "DT_FLOAT" */
     int rank;
     size_t shape[SB_MAX_RANK];
-    size_t count;       /* product of shape */
-    const void *data;   /* count elements, row-major, any alignment; NULL when the data file is missing (index only) */
-    bool has_checksum;  /* the format stores one */
+    size_t count;      /* product of shape */
+    const void *data;  /* count elements, row-major, any alignment; NULL when the data file is missing (index only) */
+    bool has_checksum; /* the format stores one */
 };
 
 struct sb_checkpoint;
 
-SB_MUST_CHECK enum sb_status sb_checkpoint_open(struct sb_checkpoint **checkpoint, const char *dir, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_checkpoint_open(struct sb_checkpoint **checkpoint, const char *dir,
+                                                struct sb_error *error);
 void sb_checkpoint_close(struct sb_checkpoint *checkpoint);
 
 /* "safetensors", "safetensors (3 shards)", "tensorflow (2 shards)", "pytorch". */
 const char *sb_checkpoint_format(const struct sb_checkpoint *checkpoint);
 size_t sb_checkpoint_count(const struct sb_checkpoint *checkpoint);
 const struct sb_tensor *sb_checkpoint_at(const struct sb_checkpoint *checkpoint, size_t index); /* sorted by name */
-const struct sb_tensor *sb_checkpoint_find(const struct sb_checkpoint *checkpoint, const char *name); /* NULL if absent */
+const struct sb_tensor *sb_checkpoint_find(const struct sb_checkpoint *checkpoint,
+                                           const char *name); /* NULL if absent */
 
 /* Path of a data file that is missing, or NULL when all data is there. */
 const char *sb_checkpoint_missing_data(const struct sb_checkpoint *checkpoint);
 
 /* Recomputes the tensor's checksum where the format has one. SB_CORRUPT when it differs. */
-SB_MUST_CHECK enum sb_status sb_checkpoint_verify(const struct sb_checkpoint *checkpoint, const struct sb_tensor *tensor,
-                                                  struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_checkpoint_verify(const struct sb_checkpoint *checkpoint,
+                                                  const struct sb_tensor *tensor, struct sb_error *error);
 
 #endif

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum {
-    SB_MAX_TENSOR_NAME = 400,     /* bytes; errors quote names whole */
+    SB_MAX_TENSOR_NAME = 400, /* bytes; errors quote names whole */
     SB_MAX_SHARDS = 1000,
     SB_MAX_INDEX_BYTES = 16 << 20, /* model.safetensors.index.json and the like */
 };
@@ -56,12 +56,13 @@ struct sb_checkpoint {
 
 struct sb_checkpoint *sb_checkpoint_new(void); /* NULL when out of memory */
 
-/* Names are shown to people and written to logs: UTF-8 without control characters, not empty, not longer than the limit. */
+/* Names are shown to people and written to logs: UTF-8 without control characters, 1 to SB_MAX_TENSOR_NAME bytes. */
 SB_MUST_CHECK enum sb_status sb_check_tensor_name(const char *file, const char *name, struct sb_error *error);
 
 /* Adds a tensor; its name is copied, its data and checksum range are borrowed. file lives as long as the checkpoint. */
-SB_MUST_CHECK enum sb_status sb_checkpoint_add(struct sb_checkpoint *checkpoint, const char *file, const struct sb_tensor *tensor,
-                                               const struct sb_checksum *checksum, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_checkpoint_add(struct sb_checkpoint *checkpoint, const char *file,
+                                               const struct sb_tensor *tensor, const struct sb_checksum *checksum,
+                                               struct sb_error *error);
 
 /* Remembers a path for as long as the checkpoint lives, and maps the file. *file is set even when there is no such file
    (SB_NOT_FOUND). */
@@ -80,19 +81,20 @@ const struct sb_stored *sb_checkpoint_find_stored(const struct sb_checkpoint *ch
 bool sb_shape_count(size_t *count, const size_t *shape, int rank);
 
 /* The readers. `file` lives as long as the checkpoint, data at least as long as its tensors are read. */
-SB_MUST_CHECK enum sb_status sb_safetensors_read(struct sb_checkpoint *checkpoint, const char *file, const void *data, size_t size,
-                                                 struct sb_error *error);
-SB_MUST_CHECK enum sb_status sb_pytorch_read(struct sb_checkpoint *checkpoint, const char *file, const void *data, size_t size,
-                                             struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_safetensors_read(struct sb_checkpoint *checkpoint, const char *file, const void *data,
+                                                 size_t size, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_pytorch_read(struct sb_checkpoint *checkpoint, const char *file, const void *data,
+                                             size_t size, struct sb_error *error);
 
 /* The bytes of "PREFIX.index" and the files PREFIX.data-* beside it; shards that are not there set missing_data. */
-SB_MUST_CHECK enum sb_status sb_tf_bundle_read(struct sb_checkpoint *checkpoint, const char *index_file, const void *data,
-                                               size_t size, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_tf_bundle_read(struct sb_checkpoint *checkpoint, const char *index_file,
+                                               const void *data, size_t size, struct sb_error *error);
 
 /* Follows the weight_map of index_path to its shards in the same folder, each read by `read`. */
-typedef enum sb_status (*sb_file_reader)(struct sb_checkpoint *checkpoint, const char *file, const void *data, size_t size,
-                                         struct sb_error *error);
-SB_MUST_CHECK enum sb_status sb_sharded_read(struct sb_checkpoint *checkpoint, const char *folder, const char *index_name,
-                                             const char *format, sb_file_reader read, struct sb_error *error);
+typedef enum sb_status (*sb_file_reader)(struct sb_checkpoint *checkpoint, const char *file, const void *data,
+                                         size_t size, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_sharded_read(struct sb_checkpoint *checkpoint, const char *folder,
+                                             const char *index_name, const char *format, sb_file_reader read,
+                                             struct sb_error *error);
 
 #endif

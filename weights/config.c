@@ -45,8 +45,11 @@ static const struct {
     const char *name;
     enum sb_activation activation;
 } activations[] = {
-    {"gelu", SB_GELU_ERF}, {"gelu_new", SB_GELU_TANH}, {"gelu_tanh", SB_GELU_TANH}, {"gelu_pytorch_tanh", SB_GELU_TANH},
-    {"gelu_fast", SB_GELU_TANH}, {"relu", SB_RELU}, {"swish", SB_SWISH}, {"silu", SB_SWISH}, {"tanh", SB_TANH}, {"linear", SB_LINEAR},
+    {"gelu", SB_GELU_ERF},       {"gelu_new", SB_GELU_TANH},
+    {"gelu_tanh", SB_GELU_TANH}, {"gelu_pytorch_tanh", SB_GELU_TANH},
+    {"gelu_fast", SB_GELU_TANH}, {"relu", SB_RELU},
+    {"swish", SB_SWISH},         {"silu", SB_SWISH},
+    {"tanh", SB_TANH},           {"linear", SB_LINEAR},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -103,7 +106,8 @@ static enum sb_status read_floats(struct sb_config *config, const cJSON *json, s
     return SB_OK;
 }
 
-static enum sb_status read_activation(enum sb_activation *activation, const cJSON *json, const char *key, struct sb_error *error)
+static enum sb_status read_activation(enum sb_activation *activation, const cJSON *json, const char *key,
+                                      struct sb_error *error)
 {
     const char *name = NULL;
     enum sb_status status = sb_json_get_string(&name, json, key, error);
@@ -115,7 +119,8 @@ static enum sb_status read_activation(enum sb_activation *activation, const cJSO
             return SB_OK;
         }
     }
-    return sb_fail(error, SB_UNSUPPORTED, "\"%s\" is \"%.60s\"; known are gelu, gelu_new, relu, swish, tanh, linear", key, name);
+    return sb_fail(error, SB_UNSUPPORTED, "\"%s\" is \"%.60s\"; known are gelu, gelu_new, relu, swish, tanh, linear",
+                   key, name);
 }
 
 static enum sb_status read_activations(struct sb_config *config, const cJSON *json, struct sb_error *error)
@@ -158,17 +163,22 @@ static enum sb_status derive_sizes(struct sb_config *config, struct sb_error *er
         config->embedding_size = config->hidden_size;
     if (config->attention_head_size == 0) {
         if (config->hidden_size % heads != 0)
-            return sb_fail(error, SB_INVALID, "\"num_attention_heads\" %d does not divide \"hidden_size\" %d, and there is no "
-                           "\"attention_head_size\"", heads, config->hidden_size);
+            return sb_fail(error, SB_INVALID,
+                           "\"num_attention_heads\" %d does not divide \"hidden_size\" %d, and there is no "
+                           "\"attention_head_size\"",
+                           heads, config->hidden_size);
         config->attention_head_size = config->hidden_size / heads;
     }
     if (config->attention_key_size == 0)
         config->attention_key_size = config->attention_head_size;
-    int larger = config->attention_key_size > config->attention_head_size ? config->attention_key_size : config->attention_head_size;
+    int larger = config->attention_key_size > config->attention_head_size ? config->attention_key_size
+                                                                          : config->attention_head_size;
     if (larger > PROJECTION_MAX / heads)
-        return sb_fail(error, SB_INVALID, "%d heads of size %d have more than %d numbers together", heads, larger, PROJECTION_MAX);
+        return sb_fail(error, SB_INVALID, "%d heads of size %d have more than %d numbers together", heads, larger,
+                       PROJECTION_MAX);
     if (strcmp(config->model_type, "roformer") == 0 && config->attention_key_size % 2 != 0)
-        return sb_fail(error, SB_INVALID, "the key size %d is odd, but rotary positions turn pairs", config->attention_key_size);
+        return sb_fail(error, SB_INVALID, "the key size %d is odd, but rotary positions turn pairs",
+                       config->attention_key_size);
     return SB_OK;
 }
 
@@ -307,15 +317,18 @@ bool sb_config_add_missing(cJSON *json, const struct sb_config *config)
         good = has(json, integer_keys[i].key) ||
                cJSON_AddNumberToObject(json, integer_keys[i].key, *integer_field(&copy, integer_keys[i].field));
     for (size_t i = 0; i < COUNT(float_keys) && good; i++)
-        good = has(json, float_keys[i].key) || add_float(json, float_keys[i].key, *float_field(&copy, float_keys[i].field));
+        good = has(json, float_keys[i].key) ||
+               add_float(json, float_keys[i].key, *float_field(&copy, float_keys[i].field));
     return good;
 }
 
 cJSON *sb_config_describe(const struct sb_config *config)
 {
     cJSON *json = cJSON_CreateObject();
-    if (json && sb_config_add_missing(json, config) && cJSON_AddStringToObject(json, "pooling", sb_pooling_name(config->pooling)) &&
-        cJSON_AddBoolToObject(json, "normalize", config->normalize) && cJSON_AddNumberToObject(json, "max_length", config->max_length))
+    if (json && sb_config_add_missing(json, config) &&
+        cJSON_AddStringToObject(json, "pooling", sb_pooling_name(config->pooling)) &&
+        cJSON_AddBoolToObject(json, "normalize", config->normalize) &&
+        cJSON_AddNumberToObject(json, "max_length", config->max_length))
         return json;
     cJSON_Delete(json);
     return NULL;

@@ -10,10 +10,10 @@
 enum { SB_MAX_CONFIG_BYTES = 1 << 20 };
 
 /* The config file of a directory: config.json, else bert_config.json, which is how Google and SimBERT name theirs.
-   *path is a new string. SB_NOT_FOUND when there is none. */
+   SB_NOT_FOUND when there is none. The caller frees *path with free(). */
 SB_MUST_CHECK enum sb_status sb_config_find(char **path, bool *is_google, const char *dir, struct sb_error *error);
 
-/* Checks the keys of one config file; pooling, normalize and max_length get what holds without sentence-transformers files. */
+/* Checks the keys of one config file. What other files may change (pooling, normalize, max_length) gets its default. */
 SB_MUST_CHECK enum sb_status sb_config_from_json(struct sb_config *config, const cJSON *json, bool is_google,
                                                  struct sb_error *error);
 

@@ -24,17 +24,19 @@ struct output {
 enum { CHUNK_BYTES = 1 << 20 };
 
 /* Rounding to f16 turns what exceeds 65504 into infinity; the model would be silently broken. */
-static enum sb_status check_range(const float *numbers, size_t n, const char *name, enum sb_dtype dtype, struct sb_error *error)
+static enum sb_status check_range(const float *numbers, size_t n, const char *name, enum sb_dtype dtype,
+                                  struct sb_error *error)
 {
     for (size_t i = 0; i < n && dtype == SB_F16; i++)
         if (isfinite(numbers[i]) && fabsf(numbers[i]) >= 65520.0f)
-            return sb_fail(error, SB_UNSUPPORTED, "tensor \"%s\" holds %g, which f16 can not hold: convert to bf16 or f32", name,
+            return sb_fail(error, SB_UNSUPPORTED,
+                           "tensor \"%s\" holds %g, which f16 can not hold: convert to bf16 or f32", name,
                            (double)numbers[i]);
     return SB_OK;
 }
 
-static enum sb_status write_tensor(struct sb_safetensors_writer *writer, const struct output *output, enum sb_dtype dtype,
-                                   struct sb_error *error)
+static enum sb_status write_tensor(struct sb_safetensors_writer *writer, const struct output *output,
+                                   enum sb_dtype dtype, struct sb_error *error)
 {
     const struct sb_param *param = &output->param;
     size_t row_bytes = param->columns * sb_dtype_size(dtype), rows_at_once = CHUNK_BYTES / row_bytes;
@@ -90,7 +92,8 @@ cleanup:
     return status;
 }
 
-static void add_output(struct output *outputs, size_t *count, const struct sb_weights *weights, enum sb_param_role role, int layer)
+static void add_output(struct output *outputs, size_t *count, const struct sb_weights *weights, enum sb_param_role role,
+                       int layer)
 {
     size_t shape[2];
     const struct sb_config *config = sb_weights_config(weights);
@@ -133,7 +136,8 @@ static enum sb_status write_parameters(const struct sb_weights *weights, const c
     return status;
 }
 
-static enum sb_status write_dense(const struct sb_dense *dense, const char *folder, enum sb_dtype dtype, struct sb_error *error)
+static enum sb_status write_dense(const struct sb_dense *dense, const char *folder, enum sb_dtype dtype,
+                                  struct sb_error *error)
 {
     struct output outputs[2] = {{.name = "linear.weight", .param = dense->kernel, .is_matrix = true},
                                 {.name = "linear.bias", .param = dense->bias}};
@@ -142,8 +146,8 @@ static enum sb_status write_dense(const struct sb_dense *dense, const char *fold
 }
 
 /* The source's own keys stay (tokenizer flags stand among them); what it leaves to defaults is added. */
-static enum sb_status write_config(const struct sb_config *config, const char *src, const char *dst, enum sb_dtype dtype,
-                                   struct sb_error *error)
+static enum sb_status write_config(const struct sb_config *config, const char *src, const char *dst,
+                                   enum sb_dtype dtype, struct sb_error *error)
 {
     static const char *const names[] = {[SB_F32] = "float32", [SB_F16] = "float16", [SB_BF16] = "bfloat16"};
     char *path = NULL;
@@ -178,7 +182,8 @@ enum sb_status sb_convert(const char *src, const char *dst, enum sb_dtype dtype,
         status = sb_make_folders(dst, error);
     if (status == SB_OK && sb_weights_dense_module(weights)->checkpoint) {
         dense_folder = sb_path_join(dst, SB_DENSE_FOLDER);
-        status = dense_folder ? sb_make_folders(dense_folder, error) : sb_fail(error, SB_NO_MEMORY, "no memory to write to %s", dst);
+        status = dense_folder ? sb_make_folders(dense_folder, error)
+                              : sb_fail(error, SB_NO_MEMORY, "no memory to write to %s", dst);
         if (status == SB_OK)
             status = write_dense(sb_weights_dense_module(weights), dense_folder, dtype, error);
     }

@@ -8,13 +8,19 @@
 #include "base/dtype.h"
 #include "base/status.h"
 
-/* Appends a report on the directory: format, config, each tensor with shape and dtype, and what does not fit (missing, unknown,
-   wrong shape, bad checksum, missing data). as_json: one JSON object instead of text for people. Needs no weights data.
-   *fits is true if the model can be opened. An unreadable directory is an error. */
-SB_MUST_CHECK enum sb_status sb_inspect(struct sb_buffer *report, bool *fits, const char *dir, bool as_json, struct sb_error *error);
+/* Appends a report on the directory: format, config, each tensor with shape, dtype and use, and the problems: what is
+   missing, has the wrong shape or dtype, is damaged, or has its data missing. as_json: one JSON object instead of text
+   for people. Needs no weights data.
+   *fits is true if there is no problem; sb_weights_open then succeeds. It also succeeds when only a tensor is damaged
+   that it does not use, or whose checksum it does not look at (pytorch_model.bin).
+   A directory without readable weights is an error, one without a readable config is a problem. */
+SB_MUST_CHECK enum sb_status sb_inspect(struct sb_buffer *report, bool *fits, const char *dir, bool as_json,
+                                        struct sb_error *error);
 
-/* Writes dst/{config.json, vocab or tokenizer files, model.safetensors} in Hugging Face names. dtype SB_F32, SB_F16 or SB_BF16.
-   dst is made if needed; existing model files in it are replaced one by one, each atomically. */
+/* Writes dst/{config.json, vocab or tokenizer files, model.safetensors} in Hugging Face names, and modules.json with
+   its folders where src has it: opening dst gives the model of src. dtype SB_F32, SB_F16 or SB_BF16; SB_UNSUPPORTED
+   when f16 can not hold a weight. dst is made if needed, and may be src. Existing model files in it are replaced one by
+   one, each atomically, the weights last; a tokenizer or modules.json of another model is removed. */
 SB_MUST_CHECK enum sb_status sb_convert(const char *src, const char *dst, enum sb_dtype dtype, struct sb_error *error);
 
 #endif

@@ -28,8 +28,9 @@ uint32_t sb_crc32c_generic(uint32_t crc, const void *data, size_t size)
     uint32_t sum = ~crc;
     for (; size >= 8; size -= 8, p += 8) {
         uint64_t word = sb_load_u64(p) ^ sum;
-        sum = table[7][word & 0xFF] ^ table[6][word >> 8 & 0xFF] ^ table[5][word >> 16 & 0xFF] ^ table[4][word >> 24 & 0xFF] ^
-              table[3][word >> 32 & 0xFF] ^ table[2][word >> 40 & 0xFF] ^ table[1][word >> 48 & 0xFF] ^ table[0][word >> 56];
+        sum = table[7][word & 0xFF] ^ table[6][word >> 8 & 0xFF] ^ table[5][word >> 16 & 0xFF] ^
+              table[4][word >> 24 & 0xFF] ^ table[3][word >> 32 & 0xFF] ^ table[2][word >> 40 & 0xFF] ^
+              table[1][word >> 48 & 0xFF] ^ table[0][word >> 56];
     }
     for (; size > 0; size--, p++)
         sum = sum >> 8 ^ table[0][(sum ^ *p) & 0xFF];

@@ -3,8 +3,8 @@
  *
  *     uint32_t crc = sb_crc32c(0, "123456789", 9);      // 0xE3069283
  *
- * Continue a sum by passing the previous result. Uses the processor's instruction where there is one, else tables of eight
- * bytes a step; both give the same. Thread-safe.
+ * Continue a sum by passing the previous result. Uses the processor's instruction where there is one, else tables of
+ * eight bytes a step; both give the same. Thread-safe.
  */
 #ifndef SB_WEIGHTS_CRC32C_H
 #define SB_WEIGHTS_CRC32C_H
@@ -17,7 +17,7 @@ uint32_t sb_crc32c(uint32_t crc, const void *data, size_t size);
 /* The table variant by name, so that a test can compare the two. */
 uint32_t sb_crc32c_generic(uint32_t crc, const void *data, size_t size);
 
-/* TensorFlow and LevelDB store checksums rotated and shifted, since a checksum over data that holds checksums is weak. */
+/* TensorFlow and LevelDB store checksums rotated and shifted: a checksum over data that holds checksums is weak. */
 static inline uint32_t sb_crc32c_unmask(uint32_t masked)
 {
     uint32_t rotated = masked - 0xA282EAD8u;

@@ -14,8 +14,8 @@ static const struct {
     const char *class_name;
     enum sb_activation activation;
 } activations[] = {
-    {"torch.nn.modules.activation.Tanh", SB_TANH}, {"torch.nn.modules.linear.Identity", SB_LINEAR},
-    {"torch.nn.modules.activation.ReLU", SB_RELU}, {"torch.nn.modules.activation.GELU", SB_GELU_ERF},
+    {"torch.nn.modules.activation.Tanh", SB_TANH},  {"torch.nn.modules.linear.Identity", SB_LINEAR},
+    {"torch.nn.modules.activation.ReLU", SB_RELU},  {"torch.nn.modules.activation.GELU", SB_GELU_ERF},
     {"torch.nn.modules.activation.SiLU", SB_SWISH},
 };
 
@@ -31,7 +31,8 @@ static enum sb_status read_activation(struct sb_dense *dense, const cJSON *json,
             return SB_OK;
         }
     }
-    return sb_fail(error, SB_UNSUPPORTED, "\"activation_function\" is \"%.80s\"; known are Tanh, Identity, ReLU, GELU, SiLU", name);
+    return sb_fail(error, SB_UNSUPPORTED,
+                   "\"activation_function\" is \"%.80s\"; known are Tanh, Identity, ReLU, GELU, SiLU", name);
 }
 
 static enum sb_status read_config(struct sb_dense *dense, size_t *out, bool *has_bias, const char *folder, size_t in,
@@ -54,7 +55,8 @@ static enum sb_status read_config(struct sb_dense *dense, size_t *out, bool *has
     if (status == SB_OK)
         status = read_activation(dense, json, error);
     if (status == SB_OK && (size_t)features_in != in)
-        status = sb_fail(error, SB_INVALID, "\"in_features\" is %" PRId64 ", but the sentence vector has %zu numbers", features_in, in);
+        status = sb_fail(error, SB_INVALID, "\"in_features\" is %" PRId64 ", but the sentence vector has %zu numbers",
+                         features_in, in);
     if (status == SB_OK && features_out == 0)
         status = sb_fail(error, SB_INVALID, "\"out_features\" is missing");
     if (status != SB_OK)
@@ -67,26 +69,28 @@ cleanup:
 }
 
 /* rows 0: a vector of `columns`. */
-static enum sb_status find(struct sb_param *param, const struct sb_checkpoint *checkpoint, const char *folder, const char *name,
-                           size_t rows, size_t columns, struct sb_error *error)
+static enum sb_status find(struct sb_param *param, const struct sb_checkpoint *checkpoint, const char *folder,
+                           const char *name, size_t rows, size_t columns, struct sb_error *error)
 {
     const struct sb_tensor *tensor = sb_checkpoint_find(checkpoint, name);
     int rank = rows ? 2 : 1;
     if (!tensor)
         return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" is missing", folder, name);
     if (tensor->rank != rank || tensor->shape[rank - 1] != columns || (rows && tensor->shape[0] != rows))
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" has another shape than in_features and out_features ask for", folder,
-                       name);
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: tensor \"%s\" has another shape than in_features and out_features ask for", folder, name);
     if (tensor->dtype > SB_F64)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: tensor \"%s\" has dtype %s; weights must be f32, f16, bf16 or f64", folder, name,
-                       tensor->stored_dtype);
+        return sb_fail(error, SB_UNSUPPORTED, "%s: tensor \"%s\" has dtype %s; weights must be f32, f16, bf16 or f64",
+                       folder, name, tensor->stored_dtype);
     if (!tensor->data)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: the data file %s is missing", folder, sb_checkpoint_missing_data(checkpoint));
+        return sb_fail(error, SB_UNSUPPORTED, "%s: the data file %s is missing", folder,
+                       sb_checkpoint_missing_data(checkpoint));
     *param = (struct sb_param){tensor->data, tensor->dtype, rows ? rows : 1, columns, columns, 1};
     return sb_checkpoint_verify(checkpoint, tensor, error);
 }
 
-enum sb_status sb_dense_open(struct sb_dense *dense, const char *dir, const char *name, size_t in, struct sb_error *error)
+enum sb_status sb_dense_open(struct sb_dense *dense, const char *dir, const char *name, size_t in,
+                             struct sb_error *error)
 {
     size_t out = 0;
     bool has_bias = true;

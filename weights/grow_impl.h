@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Makes room for item number `count` in *array (capacity *capacity items of item_size bytes). False when out of memory. */
+/* Makes room for item number `count` in *array, which has room for *capacity items. False when out of memory. */
 static inline bool sb_grow(void **array, size_t *capacity, size_t count, size_t item_size)
 {
     if (count < *capacity)

@@ -10,8 +10,9 @@ enum { BLOCK = 8 * SB_HASH_LANES };
 
 /* Odd, with bits all over: fractional parts of the square roots of the first primes. */
 static const uint64_t multipliers[SB_HASH_LANES] = {
-    UINT64_C(0x6a09e667f3bcc909), UINT64_C(0xbb67ae8584caa73b), UINT64_C(0x3c6ef372fe94f82b), UINT64_C(0xa54ff53a5f1d36f1),
-    UINT64_C(0x510e527fade682d1), UINT64_C(0x9b05688c2b3e6c1f), UINT64_C(0x1f83d9abfb41bd6b), UINT64_C(0x5be0cd19137e2179),
+    UINT64_C(0x6a09e667f3bcc909), UINT64_C(0xbb67ae8584caa73b), UINT64_C(0x3c6ef372fe94f82b),
+    UINT64_C(0xa54ff53a5f1d36f1), UINT64_C(0x510e527fade682d1), UINT64_C(0x9b05688c2b3e6c1f),
+    UINT64_C(0x1f83d9abfb41bd6b), UINT64_C(0x5be0cd19137e2179),
 };
 
 static uint64_t rotate(uint64_t x, int bits)
@@ -19,8 +20,8 @@ static uint64_t rotate(uint64_t x, int bits)
     return x << bits | x >> (64 - bits);
 }
 
-/* Every step (xor, odd product, rotation) can be undone, so a lane forgets nothing of its words; the rotation brings the high
-   bits, where products mix, back to where the next product takes them up. Lanes do not wait for each other. */
+/* Every step (xor, odd product, rotation) can be undone, so a lane forgets nothing of its words; the rotation brings
+   the high bits, where products mix, back to where the next product takes them up. Lanes do not wait for each other. */
 static void absorb(struct sb_hash *hash, const unsigned char *block)
 {
     for (int i = 0; i < SB_HASH_LANES; i++)

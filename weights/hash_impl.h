@@ -1,6 +1,6 @@
 /*
- * A fast 128-bit hash that tells models apart. Not cryptographic: it identifies what was loaded, it proves nothing about who
- * made it.
+ * A fast 128-bit hash that tells models apart. Not cryptographic: it identifies what was loaded, it proves nothing
+ * about who made it.
  *
  *     struct sb_hash hash;
  *     sb_hash_begin(&hash);

@@ -27,7 +27,8 @@ static const char *const use_names[] = {
     [SB_TENSOR_TIED] = "tied",       [SB_TENSOR_MISFIT] = "misfit",
 };
 
-static enum sb_status add_problem(struct inspection *in, const char *kind, const struct sb_error *problem, struct sb_error *error)
+static enum sb_status add_problem(struct inspection *in, const char *kind, const struct sb_error *problem,
+                                  struct sb_error *error)
 {
     if (!sb_grow((void **)&in->problems, &in->problem_capacity, in->problem_count, sizeof *in->problems))
         return sb_fail(error, SB_NO_MEMORY, "no memory to inspect %s", in->dir);
@@ -36,8 +37,8 @@ static enum sb_status add_problem(struct inspection *in, const char *kind, const
 }
 
 /* A failure of one part is a problem to report; running out of memory is a failure of the inspection. */
-static enum sb_status note(struct inspection *in, const char *kind, enum sb_status status, const struct sb_error *problem,
-                           struct sb_error *error)
+static enum sb_status note(struct inspection *in, const char *kind, enum sb_status status,
+                           const struct sb_error *problem, struct sb_error *error)
 {
     if (status == SB_OK)
         return SB_OK;
@@ -70,12 +71,14 @@ static enum sb_status inspect_data(struct inspection *in, struct sb_error *error
     const char *missing = sb_checkpoint_missing_data(in->checkpoint);
     enum sb_status status = SB_OK;
     if (missing) {
-        sb_fail(&problem, SB_UNSUPPORTED, "the data file %s is missing: tensors are listed, but can not be read", missing);
+        sb_fail(&problem, SB_UNSUPPORTED, "the data file %s is missing: tensors are listed, but can not be read",
+                missing);
         status = add_problem(in, "missing_data", &problem, error);
     }
     for (size_t i = 0; i < sb_checkpoint_count(in->checkpoint) && status == SB_OK; i++)
-        status = note(in, "checksum", sb_checkpoint_verify(in->checkpoint, sb_checkpoint_at(in->checkpoint, i), &problem), &problem,
-                      error);
+        status =
+            note(in, "checksum", sb_checkpoint_verify(in->checkpoint, sb_checkpoint_at(in->checkpoint, i), &problem),
+                 &problem, error);
     return status;
 }
 
@@ -125,18 +128,21 @@ static void print_config(struct sb_buffer *report, const struct inspection *in)
 {
     const struct sb_config *c = &in->config;
     enum sb_pooling pooling = pooling_of(in);
-    sb_buffer_format(report, "model      %s, %d layers, hidden %d, embedding %d, %d heads of %d (keys %d), intermediate %d, %s\n",
-                     c->model_type, c->num_hidden_layers, c->hidden_size, c->embedding_size, c->num_attention_heads,
-                     c->attention_head_size, c->attention_key_size, c->intermediate_size, sb_activation_name(c->hidden_act));
+    sb_buffer_format(
+        report, "model      %s, %d layers, hidden %d, embedding %d, %d heads of %d (keys %d), intermediate %d, %s\n",
+        c->model_type, c->num_hidden_layers, c->hidden_size, c->embedding_size, c->num_attention_heads,
+        c->attention_head_size, c->attention_key_size, c->intermediate_size, sb_activation_name(c->hidden_act));
     sb_buffer_format(report, "vocabulary %d, positions %d, segments %d\n", c->vocab_size, c->max_position_embeddings,
                      c->type_vocab_size);
     sb_buffer_format(report, "vector     %s", sb_pooling_name(pooling));
     if (pooling == SB_POOL_POOLER)
         sb_buffer_format(report, " (%s)", sb_activation_name(c->pooler_activation));
     if (in->dense.checkpoint)
-        sb_buffer_format(report, ", dense to %zu (%s)", in->dense.kernel.rows, sb_activation_name(in->dense.activation));
+        sb_buffer_format(report, ", dense to %zu (%s)", in->dense.kernel.rows,
+                         sb_activation_name(in->dense.activation));
     sb_buffer_format(report, "%s, rows of at most %d tokens\n", c->normalize ? ", normalized" : "", c->max_length);
-    sb_buffer_format(report, "generates  %s\n", has_param(in, SB_MLM_KERNEL) ? "yes" : "no (there is no masked language model head)");
+    sb_buffer_format(report, "generates  %s\n",
+                     has_param(in, SB_MLM_KERNEL) ? "yes" : "no (there is no masked language model head)");
 }
 
 static void print_tensors(struct sb_buffer *report, const struct inspection *in)
@@ -191,8 +197,8 @@ static void print_json_config(struct sb_buffer *report, const struct inspection 
     cJSON_Delete(json);
     sb_buffer_text(report, ",\"dense\":");
     if (in->dense.checkpoint)
-        sb_buffer_format(report, "{\"in\":%zu,\"out\":%zu,\"activation\":\"%s\"}", in->dense.kernel.columns, in->dense.kernel.rows,
-                         sb_activation_name(in->dense.activation));
+        sb_buffer_format(report, "{\"in\":%zu,\"out\":%zu,\"activation\":\"%s\"}", in->dense.kernel.columns,
+                         in->dense.kernel.rows, sb_activation_name(in->dense.activation));
     else
         sb_buffer_text(report, "null");
 }
@@ -213,8 +219,8 @@ static void print_json(struct sb_buffer *report, const struct inspection *in)
         add_member(report, "name", tensor->name);
         sb_buffer_text(report, ",\"shape\":");
         add_shape(report, tensor, ",");
-        sb_buffer_format(report, ",\"dtype\":\"%s\",\"stored_dtype\":\"%s\",\"use\":\"%s\"}", sb_dtype_name(tensor->dtype),
-                         tensor->stored_dtype, use_of(in, i));
+        sb_buffer_format(report, ",\"dtype\":\"%s\",\"stored_dtype\":\"%s\",\"use\":\"%s\"}",
+                         sb_dtype_name(tensor->dtype), tensor->stored_dtype, use_of(in, i));
     }
     sb_buffer_text(report, "],\"problems\":[");
     for (size_t i = 0; i < in->problem_count; i++) {

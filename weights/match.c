@@ -73,8 +73,8 @@ static bool fits(struct matcher *m, const struct sb_tensor *tensor, const size_t
     if (!same) {
         describe_shape(have, sizeof have, tensor->shape, tensor->rank);
         describe_shape(want, sizeof want, stored, rank);
-        add_problem(m, "shape", SB_CORRUPT, "%s: tensor \"%s\" has shape %s, but the config asks for %s", file_of(tensor),
-                    tensor->name, have, want);
+        add_problem(m, "shape", SB_CORRUPT, "%s: tensor \"%s\" has shape %s, but the config asks for %s",
+                    file_of(tensor), tensor->name, have, want);
         return false;
     }
     switch (tensor->dtype) {
@@ -128,7 +128,9 @@ static void report_missing(struct matcher *m, enum sb_param_role role, int layer
     char name[SB_MAX_PARAM_NAME];
     sb_param_name(name, m->config, role, layer);
     add_problem(m, "missing", SB_CORRUPT, "%s: tensor \"%s\" is missing%s", m->dir, name,
-                role == SB_POSITION_EMBEDDING ? "; a RoFormer has none, but its config must say \"model_type\": \"roformer\"" : "");
+                role == SB_POSITION_EMBEDDING
+                    ? "; a RoFormer has none, but its config must say \"model_type\": \"roformer\""
+                    : "");
 }
 
 /* A head is there as a whole or not at all. */
@@ -149,8 +151,13 @@ static bool is_ignored(const char *name)
 {
     static const char *const exact[] = {"global_step", "beta1_power", "beta2_power", "_CHECKPOINTABLE_OBJECT_GRAPH"};
     static const char *const heads[] = {"cls/seq_relationship/", "cls.seq_relationship.", "save_counter/"};
-    static const char *const tails[] = {"/adam_m", "/adam_v", "/Adam", "/Adam_1", "embeddings.position_ids",
-                                        "encoder.embed_positions.weight", "cls.predictions.decoder.bias"};
+    static const char *const tails[] = {"/adam_m",
+                                        "/adam_v",
+                                        "/Adam",
+                                        "/Adam_1",
+                                        "embeddings.position_ids",
+                                        "encoder.embed_positions.weight",
+                                        "cls.predictions.decoder.bias"};
     size_t length = strlen(name);
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
         if (strcmp(name, exact[i]) == 0)
@@ -182,8 +189,8 @@ static void match_decoder(struct matcher *m)
                     file_of(decoder), decoder->name, words->name);
 }
 
-enum sb_status sb_match_parameters(struct sb_match *match, const struct sb_checkpoint *checkpoint, const struct sb_config *config,
-                                   const char *dir, struct sb_error *error)
+enum sb_status sb_match_parameters(struct sb_match *match, const struct sb_checkpoint *checkpoint,
+                                   const struct sb_config *config, const char *dir, struct sb_error *error)
 {
     struct matcher m = {.match = match, .checkpoint = checkpoint, .config = config, .dir = dir};
     size_t shape[2];

@@ -25,8 +25,8 @@ enum sb_status sb_write_json_file(const char *folder, const char *name, cJSON *j
 
 static bool is_tokenizer_file(const char *name)
 {
-    static const char *const names[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                        "added_tokens.json"};
+    static const char *const names[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
+                                        "special_tokens_map.json", "added_tokens.json"};
     size_t length = strlen(name);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
@@ -113,8 +113,8 @@ static bool add_module(cJSON *list, const char *kind, const char *path)
     snprintf(type, sizeof type, "sentence_transformers.models.%s", kind);
     int index = cJSON_GetArraySize(list);
     cJSON *module = cJSON_CreateObject();
-    bool good = module && cJSON_AddNumberToObject(module, "idx", index) && cJSON_AddStringToObject(module, "path", path) &&
-                cJSON_AddStringToObject(module, "type", type);
+    bool good = module && cJSON_AddNumberToObject(module, "idx", index) &&
+                cJSON_AddStringToObject(module, "path", path) && cJSON_AddStringToObject(module, "type", type);
     if (good && cJSON_AddItemToArray(list, module))
         return true;
     cJSON_Delete(module);
@@ -148,7 +148,8 @@ static cJSON *make_pooling(const struct sb_config *config)
 }
 
 /* The folders get the names that the library gives; the weights of Dense are written by the converter. */
-static enum sb_status write_modules(const char *src, const char *dst, const struct sb_config *config, struct sb_error *error)
+static enum sb_status write_modules(const char *src, const char *dst, const struct sb_config *config,
+                                    struct sb_error *error)
 {
     struct sb_modules modules;
     enum sb_status status = sb_modules_read(&modules, src, error);
@@ -167,10 +168,12 @@ static enum sb_status write_modules(const char *src, const char *dst, const stru
 static bool is_same_folder(const char *a, const char *b)
 {
     struct stat first, second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
 }
 
-enum sb_status sb_copy_model_files(const char *src, const char *dst, const struct sb_config *config, struct sb_error *error)
+enum sb_status sb_copy_model_files(const char *src, const char *dst, const struct sb_config *config,
+                                   struct sb_error *error)
 {
     enum sb_status status = SB_OK;
     if (!is_same_folder(src, dst)) {

@@ -6,59 +6,64 @@
 /* %d is the layer. Names under "bert." are also looked for without it and under "roformer.". */
 static const struct sb_param_info table[SB_PARAM_ROLES] = {
     [SB_WORD_EMBEDDING] = {"bert/embeddings/word_embeddings", "bert.embeddings.word_embeddings.weight", .decays = true},
-    [SB_SEGMENT_EMBEDDING] = {"bert/embeddings/token_type_embeddings",
-        "bert.embeddings.token_type_embeddings.weight", .decays = true},
-    [SB_POSITION_EMBEDDING] = {"bert/embeddings/position_embeddings",
-        "bert.embeddings.position_embeddings.weight", .decays = true},
+    [SB_SEGMENT_EMBEDDING] = {"bert/embeddings/token_type_embeddings", "bert.embeddings.token_type_embeddings.weight",
+                              .decays = true},
+    [SB_POSITION_EMBEDDING] = {"bert/embeddings/position_embeddings", "bert.embeddings.position_embeddings.weight",
+                               .decays = true},
     [SB_EMBEDDING_NORM_GAMMA] = {"bert/embeddings/LayerNorm/gamma", "bert.embeddings.LayerNorm.weight"},
     [SB_EMBEDDING_NORM_BETA] = {"bert/embeddings/LayerNorm/beta", "bert.embeddings.LayerNorm.bias"},
     [SB_EMBEDDING_MAP_KERNEL] = {"bert/encoder/embedding_hidden_mapping_in/kernel",
-        "bert.encoder.embedding_hidden_mapping_in.weight", .is_kernel = true, .decays = true},
+                                 "bert.encoder.embedding_hidden_mapping_in.weight", .is_kernel = true, .decays = true},
     [SB_EMBEDDING_MAP_BIAS] = {"bert/encoder/embedding_hidden_mapping_in/bias",
-        "bert.encoder.embedding_hidden_mapping_in.bias"},
+                               "bert.encoder.embedding_hidden_mapping_in.bias"},
     [SB_QUERY_KERNEL] = {"bert/encoder/layer_%d/attention/self/query/kernel",
-        "bert.encoder.layer.%d.attention.self.query.weight", .per_layer = true, .is_kernel = true, .decays = true},
+                         "bert.encoder.layer.%d.attention.self.query.weight", .per_layer = true, .is_kernel = true,
+                         .decays = true},
     [SB_QUERY_BIAS] = {"bert/encoder/layer_%d/attention/self/query/bias",
-        "bert.encoder.layer.%d.attention.self.query.bias", .per_layer = true},
+                       "bert.encoder.layer.%d.attention.self.query.bias", .per_layer = true},
     [SB_KEY_KERNEL] = {"bert/encoder/layer_%d/attention/self/key/kernel",
-        "bert.encoder.layer.%d.attention.self.key.weight", .per_layer = true, .is_kernel = true, .decays = true},
-    [SB_KEY_BIAS] = {"bert/encoder/layer_%d/attention/self/key/bias",
-        "bert.encoder.layer.%d.attention.self.key.bias", .per_layer = true},
+                       "bert.encoder.layer.%d.attention.self.key.weight", .per_layer = true, .is_kernel = true,
+                       .decays = true},
+    [SB_KEY_BIAS] = {"bert/encoder/layer_%d/attention/self/key/bias", "bert.encoder.layer.%d.attention.self.key.bias",
+                     .per_layer = true},
     [SB_VALUE_KERNEL] = {"bert/encoder/layer_%d/attention/self/value/kernel",
-        "bert.encoder.layer.%d.attention.self.value.weight", .per_layer = true, .is_kernel = true, .decays = true},
+                         "bert.encoder.layer.%d.attention.self.value.weight", .per_layer = true, .is_kernel = true,
+                         .decays = true},
     [SB_VALUE_BIAS] = {"bert/encoder/layer_%d/attention/self/value/bias",
-        "bert.encoder.layer.%d.attention.self.value.bias", .per_layer = true},
+                       "bert.encoder.layer.%d.attention.self.value.bias", .per_layer = true},
     [SB_OUTPUT_KERNEL] = {"bert/encoder/layer_%d/attention/output/dense/kernel",
-        "bert.encoder.layer.%d.attention.output.dense.weight", .per_layer = true, .is_kernel = true, .decays = true},
+                          "bert.encoder.layer.%d.attention.output.dense.weight", .per_layer = true, .is_kernel = true,
+                          .decays = true},
     [SB_OUTPUT_BIAS] = {"bert/encoder/layer_%d/attention/output/dense/bias",
-        "bert.encoder.layer.%d.attention.output.dense.bias", .per_layer = true},
+                        "bert.encoder.layer.%d.attention.output.dense.bias", .per_layer = true},
     [SB_ATTENTION_NORM_GAMMA] = {"bert/encoder/layer_%d/attention/output/LayerNorm/gamma",
-        "bert.encoder.layer.%d.attention.output.LayerNorm.weight", .per_layer = true},
+                                 "bert.encoder.layer.%d.attention.output.LayerNorm.weight", .per_layer = true},
     [SB_ATTENTION_NORM_BETA] = {"bert/encoder/layer_%d/attention/output/LayerNorm/beta",
-        "bert.encoder.layer.%d.attention.output.LayerNorm.bias", .per_layer = true},
+                                "bert.encoder.layer.%d.attention.output.LayerNorm.bias", .per_layer = true},
     [SB_FFN_IN_KERNEL] = {"bert/encoder/layer_%d/intermediate/dense/kernel",
-        "bert.encoder.layer.%d.intermediate.dense.weight", .per_layer = true, .is_kernel = true, .decays = true},
+                          "bert.encoder.layer.%d.intermediate.dense.weight", .per_layer = true, .is_kernel = true,
+                          .decays = true},
     [SB_FFN_IN_BIAS] = {"bert/encoder/layer_%d/intermediate/dense/bias",
-        "bert.encoder.layer.%d.intermediate.dense.bias", .per_layer = true},
-    [SB_FFN_OUT_KERNEL] = {"bert/encoder/layer_%d/output/dense/kernel",
-        "bert.encoder.layer.%d.output.dense.weight", .per_layer = true, .is_kernel = true, .decays = true},
-    [SB_FFN_OUT_BIAS] = {"bert/encoder/layer_%d/output/dense/bias",
-        "bert.encoder.layer.%d.output.dense.bias", .per_layer = true},
+                        "bert.encoder.layer.%d.intermediate.dense.bias", .per_layer = true},
+    [SB_FFN_OUT_KERNEL] = {"bert/encoder/layer_%d/output/dense/kernel", "bert.encoder.layer.%d.output.dense.weight",
+                           .per_layer = true, .is_kernel = true, .decays = true},
+    [SB_FFN_OUT_BIAS] = {"bert/encoder/layer_%d/output/dense/bias", "bert.encoder.layer.%d.output.dense.bias",
+                         .per_layer = true},
     [SB_FFN_NORM_GAMMA] = {"bert/encoder/layer_%d/output/LayerNorm/gamma",
-        "bert.encoder.layer.%d.output.LayerNorm.weight", .per_layer = true},
-    [SB_FFN_NORM_BETA] = {"bert/encoder/layer_%d/output/LayerNorm/beta",
-        "bert.encoder.layer.%d.output.LayerNorm.bias", .per_layer = true},
-    [SB_POOLER_KERNEL] = {"bert/pooler/dense/kernel",
-        "bert.pooler.dense.weight", .is_optional = true, .is_kernel = true, .decays = true},
+                           "bert.encoder.layer.%d.output.LayerNorm.weight", .per_layer = true},
+    [SB_FFN_NORM_BETA] = {"bert/encoder/layer_%d/output/LayerNorm/beta", "bert.encoder.layer.%d.output.LayerNorm.bias",
+                          .per_layer = true},
+    [SB_POOLER_KERNEL] = {"bert/pooler/dense/kernel", "bert.pooler.dense.weight", .is_optional = true,
+                          .is_kernel = true, .decays = true},
     [SB_POOLER_BIAS] = {"bert/pooler/dense/bias", "bert.pooler.dense.bias", .is_optional = true},
-    [SB_MLM_KERNEL] = {"cls/predictions/transform/dense/kernel",
-        "cls.predictions.transform.dense.weight", .is_optional = true, .is_kernel = true, .decays = true},
-    [SB_MLM_BIAS] = {"cls/predictions/transform/dense/bias",
-        "cls.predictions.transform.dense.bias", .is_optional = true},
-    [SB_MLM_NORM_GAMMA] = {"cls/predictions/transform/LayerNorm/gamma",
-        "cls.predictions.transform.LayerNorm.weight", .is_optional = true},
-    [SB_MLM_NORM_BETA] = {"cls/predictions/transform/LayerNorm/beta",
-        "cls.predictions.transform.LayerNorm.bias", .is_optional = true},
+    [SB_MLM_KERNEL] = {"cls/predictions/transform/dense/kernel", "cls.predictions.transform.dense.weight",
+                       .is_optional = true, .is_kernel = true, .decays = true},
+    [SB_MLM_BIAS] = {"cls/predictions/transform/dense/bias", "cls.predictions.transform.dense.bias",
+                     .is_optional = true},
+    [SB_MLM_NORM_GAMMA] = {"cls/predictions/transform/LayerNorm/gamma", "cls.predictions.transform.LayerNorm.weight",
+                           .is_optional = true},
+    [SB_MLM_NORM_BETA] = {"cls/predictions/transform/LayerNorm/beta", "cls.predictions.transform.LayerNorm.bias",
+                          .is_optional = true},
     [SB_MLM_OUTPUT_BIAS] = {"cls/predictions/output_bias", "cls.predictions.bias", .is_optional = true},
 };
 
@@ -107,7 +112,8 @@ int sb_param_shape(size_t shape[2], const struct sb_config *config, enum sb_para
     case SB_PARAM_ROLES: break;
     }
     bool is_mapping = role == SB_EMBEDDING_MAP_KERNEL || role == SB_EMBEDDING_MAP_BIAS;
-    if (columns == 0 || (is_mapping && E == H) || (role == SB_POSITION_EMBEDDING && strcmp(config->model_type, "roformer") == 0))
+    if (columns == 0 || (is_mapping && E == H) ||
+        (role == SB_POSITION_EMBEDDING && strcmp(config->model_type, "roformer") == 0))
         return 0;
     shape[0] = rows ? rows : columns;
     shape[1] = rows ? columns : 0;
@@ -129,8 +135,10 @@ static const struct {
     enum sb_param_role role;
     const char *name;
 } aliases[] = {
-    {SB_EMBEDDING_MAP_KERNEL, "roformer.embeddings_project.weight"}, {SB_EMBEDDING_MAP_KERNEL, "embeddings_project.weight"},
-    {SB_EMBEDDING_MAP_BIAS, "roformer.embeddings_project.bias"},     {SB_EMBEDDING_MAP_BIAS, "embeddings_project.bias"},
+    {SB_EMBEDDING_MAP_KERNEL, "roformer.embeddings_project.weight"},
+    {SB_EMBEDDING_MAP_KERNEL, "embeddings_project.weight"},
+    {SB_EMBEDDING_MAP_BIAS, "roformer.embeddings_project.bias"},
+    {SB_EMBEDDING_MAP_BIAS, "embeddings_project.bias"},
     {SB_MLM_OUTPUT_BIAS, "cls.predictions.decoder.bias"},
 };
 
@@ -141,7 +149,8 @@ static bool ends_with(const char *text, const char *tail)
 }
 
 /* Early transformers called LayerNorm's weight and bias gamma and beta, as TensorFlow does. */
-static const struct sb_tensor *find_old_norm(const struct sb_checkpoint *checkpoint, enum sb_param_role role, char *name)
+static const struct sb_tensor *find_old_norm(const struct sb_checkpoint *checkpoint, enum sb_param_role role,
+                                             char *name)
 {
     const char *ending = ends_with(table[role].tensorflow, "/gamma")  ? ".gamma"
                          : ends_with(table[role].tensorflow, "/beta") ? ".beta"

@@ -17,11 +17,11 @@ const struct sb_tensor *sb_param_find(const struct sb_checkpoint *checkpoint, en
 void sb_param_name(char name[SB_MAX_PARAM_NAME], const struct sb_config *config, enum sb_param_role role, int layer);
 
 enum sb_tensor_use {
-    SB_TENSOR_UNKNOWN,  /* nothing here reads it */
+    SB_TENSOR_UNKNOWN, /* nothing here reads it */
     SB_TENSOR_USED,
-    SB_TENSOR_IGNORED,  /* optimizer slots, the next-sentence head, position numbers */
-    SB_TENSOR_TIED,     /* the output layer, equal to the word embedding */
-    SB_TENSOR_MISFIT,   /* a parameter's name, but not its shape or dtype */
+    SB_TENSOR_IGNORED, /* optimizer slots, the next-sentence head, position numbers */
+    SB_TENSOR_TIED,    /* the output layer, equal to the word embedding */
+    SB_TENSOR_MISFIT,  /* a parameter's name, but not its shape or dtype */
 };
 
 /* What was found wrong; the message names file and tensor. */
@@ -32,17 +32,18 @@ struct sb_problem {
 
 struct sb_match {
     int layers;
-    struct sb_param *params;     /* [SB_PARAM_ROLES * layers]; a role that is there once uses layer 0 */
+    struct sb_param *params;          /* [SB_PARAM_ROLES * layers]; a role that is there once uses layer 0 */
     const struct sb_tensor **tensors; /* the same index */
-    enum sb_tensor_use *uses;    /* [sb_checkpoint_count] */
+    enum sb_tensor_use *uses;         /* [sb_checkpoint_count] */
     struct sb_problem *problems;
     size_t problem_count, problem_capacity;
 };
 
-/* Walks the table over the checkpoint. Problems are collected, not returned; fails only when out of memory. dir is for messages.
-   Free with sb_match_free, also after a failure. */
+/* Walks the table over the checkpoint. Problems are collected, not returned; fails only when out of memory. dir is for
+   messages. Free with sb_match_free, also after a failure. */
 SB_MUST_CHECK enum sb_status sb_match_parameters(struct sb_match *match, const struct sb_checkpoint *checkpoint,
-                                                 const struct sb_config *config, const char *dir, struct sb_error *error);
+                                                 const struct sb_config *config, const char *dir,
+                                                 struct sb_error *error);
 void sb_match_free(struct sb_match *match);
 
 size_t sb_match_index(const struct sb_match *match, enum sb_param_role role, int layer);

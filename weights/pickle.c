@@ -155,7 +155,8 @@ static enum sb_status fill(struct machine *m, enum sb_pickle_kind kind, size_t c
     size_t step = kind == SB_PICKLE_DICT ? 2 : 1, first = m->stack_count - count;
     struct sb_pickle_value *container = peek(m, count);
     if (container->kind != kind || count % step != 0)
-        return fail(m, kind == SB_PICKLE_DICT ? "pairs for something that is no dictionary" : "values for something that is no list");
+        return fail(m, kind == SB_PICKLE_DICT ? "pairs for something that is no dictionary"
+                                              : "values for something that is no list");
     enum sb_status status = SB_OK;
     for (size_t i = first; i < m->stack_count && status == SB_OK; i += step) {
         bool pair = step == 2;
@@ -213,7 +214,8 @@ static enum sb_status push_string(struct machine *m, uint64_t size)
         return fail(m, "it ends inside a string");
     if (!sb_utf8_valid((const char *)text, (size_t)size, NULL))
         return fail(m, "a string that is not UTF-8");
-    return push(m, (struct sb_pickle_value){.kind = SB_PICKLE_STRING, .text = (const char *)text, .size = (size_t)size});
+    return push(m,
+                (struct sb_pickle_value){.kind = SB_PICKLE_STRING, .text = (const char *)text, .size = (size_t)size});
 }
 
 /* LONG1: a signed number of 0 to 255 bytes; more than eight do not occur in a size or an offset. */
@@ -253,7 +255,8 @@ static bool equals(const char *word, const char *text, size_t size)
     return strlen(word) == size && memcmp(word, text, size) == 0;
 }
 
-static enum sb_status push_global(struct machine *m, const char *module, size_t module_size, const char *name, size_t name_size)
+static enum sb_status push_global(struct machine *m, const char *module, size_t module_size, const char *name,
+                                  size_t name_size)
 {
     for (size_t i = 0; i < m->allowed_count; i++) {
         const struct sb_pickle_global *global = &m->allowed[i];
@@ -263,8 +266,9 @@ static enum sb_status push_global(struct machine *m, const char *module, size_t 
     char quoted_module[100], quoted_name[100];
     copy_printable(quoted_module, sizeof quoted_module, module, module_size);
     copy_printable(quoted_name, sizeof quoted_name, name, name_size);
-    return sb_fail(m->error, SB_UNSUPPORTED, "%s: the pickle asks for %s.%s, which weights do not need: refused (nothing was executed)",
-                   m->file, quoted_module, quoted_name);
+    return sb_fail(m->error, SB_UNSUPPORTED,
+                   "%s: the pickle asks for %s.%s, which weights do not need: refused (nothing was executed)", m->file,
+                   quoted_module, quoted_name);
 }
 
 /* GLOBAL: two lines of text. */
@@ -302,8 +306,8 @@ static enum sb_status reduce(struct machine *m)
     int32_t arguments = m->stack[m->stack_count - 1];
     bool makes_dict = global->rule == SB_PICKLE_MAKES_DICT;
     if (global->rule == SB_PICKLE_IS_TYPE || (makes_dict && peek(m, 0)->count != 0))
-        return sb_fail(m->error, SB_UNSUPPORTED, "%s: the pickle calls %s.%s%s: refused (nothing was executed)", m->file,
-                       global->module, global->name, makes_dict ? " with arguments" : "");
+        return sb_fail(m->error, SB_UNSUPPORTED, "%s: the pickle calls %s.%s%s: refused (nothing was executed)",
+                       m->file, global->module, global->name, makes_dict ? " with arguments" : "");
     m->stack_count -= 2;
     if (makes_dict)
         return push(m, (struct sb_pickle_value){.kind = SB_PICKLE_DICT});
@@ -375,17 +379,14 @@ static enum sb_status step(struct machine *m)
     case 'q':  /* BINPUT */
     case 'h':  /* BINGET */
     case 0x8C: /* SHORT_BINUNICODE */
-    case 'U':  /* SHORT_BINSTRING: text of Python 2 */
-        return step_with_number(m, opcode, 1);
+    case 'U': /* SHORT_BINSTRING: text of Python 2 */ return step_with_number(m, opcode, 1);
     case 'M': return step_with_number(m, opcode, 2); /* BININT2 */
-    case 'J':  /* BININT */
-    case 'X':  /* BINUNICODE */
-    case 'r':  /* LONG_BINPUT */
-    case 'j':  /* LONG_BINGET */
-        return step_with_number(m, opcode, 4);
+    case 'J':                                        /* BININT */
+    case 'X':                                        /* BINUNICODE */
+    case 'r':                                        /* LONG_BINPUT */
+    case 'j': /* LONG_BINGET */ return step_with_number(m, opcode, 4);
     case 0x95: /* FRAME */
-    case 0x8D: /* BINUNICODE8 */
-        return step_with_number(m, opcode, 8);
+    case 0x8D: /* BINUNICODE8 */ return step_with_number(m, opcode, 8);
     case 0x94: return put(m, m->memo_used); /* MEMOIZE */
     case 0x8A: return push_long(m);         /* LONG1 */
     case 'G': return push_float(m);         /* BINFLOAT */
@@ -411,8 +412,10 @@ static enum sb_status step(struct machine *m)
     case 'b': return build(m);                          /* BUILD */
     case '.': return stop(m);                           /* STOP */
     default:
-        return sb_fail(m->error, SB_UNSUPPORTED, "%s: opcode 0x%02x at byte %zu of the pickle is not one that weights need: refused "
-                       "(nothing was executed)", m->file, opcode, m->at - 1);
+        return sb_fail(m->error, SB_UNSUPPORTED,
+                       "%s: opcode 0x%02x at byte %zu of the pickle is not one that weights need: refused "
+                       "(nothing was executed)",
+                       m->file, opcode, m->at - 1);
     }
 }
 
@@ -422,8 +425,13 @@ enum sb_status sb_pickle_read(struct sb_pickle *pickle, const char *file, const 
     *pickle = (struct sb_pickle){0};
     if (size > BYTES_MAX)
         return sb_fail(error, SB_LIMIT, "%s: the pickle has %zu bytes, more than %d", file, size, BYTES_MAX);
-    struct machine m = {.pickle = pickle, .file = file, .data = data, .size = size, .allowed = allowed,
-                        .allowed_count = allowed_count, .error = error};
+    struct machine m = {.pickle = pickle,
+                        .file = file,
+                        .data = data,
+                        .size = size,
+                        .allowed = allowed,
+                        .allowed_count = allowed_count,
+                        .error = error};
     enum sb_status status = SB_OK;
     while (status == SB_OK && !m.stopped)
         status = m.at < size ? step(&m) : fail(&m, "it ends without a STOP");

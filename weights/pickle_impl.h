@@ -1,7 +1,7 @@
 /*
- * Reads a pickle as data. Python's pickle is a program for a stack machine that may call anything; this machine knows only
- * the opcodes that build plain values, looks every global up in the caller's list, and calls nothing: a call becomes a value
- * that says what was to be called with which arguments.
+ * Reads a pickle as data. Python's pickle is a program for a stack machine that may call anything; this machine knows
+ * only the opcodes that build plain values, looks every global up in the caller's list, and calls nothing: a call
+ * becomes a value that says what was to be called with which arguments.
  *
  *     static const struct sb_pickle_global allowed[] = {{"collections", "OrderedDict", SB_PICKLE_MAKES_DICT}};
  *     struct sb_pickle pickle;
@@ -78,7 +78,8 @@ struct sb_pickle {
 
 /* The pickle's bytes must live as long as its strings are read. `file` names it in errors. */
 SB_MUST_CHECK enum sb_status sb_pickle_read(struct sb_pickle *pickle, const char *file, const void *data, size_t size,
-                                            const struct sb_pickle_global *allowed, size_t allowed_count, struct sb_error *error);
+                                            const struct sb_pickle_global *allowed, size_t allowed_count,
+                                            struct sb_error *error);
 void sb_pickle_free(struct sb_pickle *pickle);
 
 #endif

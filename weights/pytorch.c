@@ -38,9 +38,10 @@ static const struct storage_type {
     enum sb_dtype dtype;
     size_t size;
 } storage_types[] = {
-    {"FloatStorage", SB_F32, 4},          {"HalfStorage", SB_F16, 2}, {"BFloat16Storage", SB_BF16, 2}, {"DoubleStorage", SB_F64, 8},
-    {"LongStorage", SB_I64, 8},           {"IntStorage", SB_I32, 4},  {"CharStorage", SB_I8, 1},       {"ByteStorage", SB_U8, 1},
-    {"ShortStorage", SB_DTYPE_OTHER, 2},  {"BoolStorage", SB_DTYPE_OTHER, 1},
+    {"FloatStorage", SB_F32, 4},        {"HalfStorage", SB_F16, 2}, {"BFloat16Storage", SB_BF16, 2},
+    {"DoubleStorage", SB_F64, 8},       {"LongStorage", SB_I64, 8}, {"IntStorage", SB_I32, 4},
+    {"CharStorage", SB_I8, 1},          {"ByteStorage", SB_U8, 1},  {"ShortStorage", SB_DTYPE_OTHER, 2},
+    {"BoolStorage", SB_DTYPE_OTHER, 1},
 };
 
 struct reader {
@@ -77,7 +78,8 @@ static size_t tuple_items(int32_t *items, size_t room, const struct reader *r, c
 
 static bool is_text(const struct sb_pickle_value *value, const char *text)
 {
-    return value->kind == SB_PICKLE_STRING && value->size == strlen(text) && memcmp(value->text, text, value->size) == 0;
+    return value->kind == SB_PICKLE_STRING && value->size == strlen(text) &&
+           memcmp(value->text, text, value->size) == 0;
 }
 
 static bool is_call(const struct sb_pickle_value *value, const char *function)
@@ -126,11 +128,12 @@ static enum sb_status read_storage(struct storage *storage, const struct reader 
     snprintf(entry_name, sizeof entry_name, "%sdata/%.*s", r->root, (int)key->size, key->text);
     storage->entry = sb_zip_find(&r->zip, entry_name);
     if (!storage->entry)
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" is stored in %s, which is not there", r->file, name, entry_name);
+        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" is stored in %s, which is not there", r->file, name,
+                       entry_name);
     size_t bytes;
     if (__builtin_mul_overflow(storage->elements, storage->type->size, &bytes) || bytes != storage->entry->size)
-        return sb_fail(error, SB_CORRUPT, "%s: %s has %zu bytes, but tensor \"%s\" claims %zu elements of %s", r->file, entry_name,
-                       storage->entry->size, name, storage->elements, type_name);
+        return sb_fail(error, SB_CORRUPT, "%s: %s has %zu bytes, but tensor \"%s\" claims %zu elements of %s", r->file,
+                       entry_name, storage->entry->size, name, storage->elements, type_name);
     return SB_OK;
 }
 
@@ -141,7 +144,8 @@ static bool fits(const struct sb_tensor *tensor, const size_t *strides, size_t o
     if (tensor->count == 0)
         return true;
     for (int i = 0; i < tensor->rank; i++)
-        if (__builtin_mul_overflow(tensor->shape[i] - 1, strides[i], &step) || __builtin_add_overflow(last, step, &last))
+        if (__builtin_mul_overflow(tensor->shape[i] - 1, strides[i], &step) ||
+            __builtin_add_overflow(last, step, &last))
             return false;
     return last < elements;
 }
@@ -158,7 +162,8 @@ static bool is_row_major(const struct sb_tensor *tensor, const size_t *strides)
 }
 
 /* dst gets the view's elements in row-major order. */
-static void copy_view(char *dst, const char *src, const struct sb_tensor *tensor, const size_t *strides, size_t element_size)
+static void copy_view(char *dst, const char *src, const struct sb_tensor *tensor, const size_t *strides,
+                      size_t element_size)
 {
     size_t at[SB_MAX_RANK] = {0}, offset = 0;
     for (size_t n = 0; n < tensor->count; n++) {
@@ -173,17 +178,19 @@ static void copy_view(char *dst, const char *src, const struct sb_tensor *tensor
     }
 }
 
-/* Weights that came from TensorFlow are often stored as transposed views. Copies may take as much as the file, not more: views
-   that repeat elements could ask for any amount. */
-static enum sb_status make_row_major(struct reader *r, struct sb_tensor *tensor, const size_t *strides, size_t element_size,
-                                     struct sb_error *error)
+/* Weights that came from TensorFlow are often stored as transposed views. Copies may take as much as the file, not
+   more: views that repeat elements could ask for any amount. */
+static enum sb_status make_row_major(struct reader *r, struct sb_tensor *tensor, const size_t *strides,
+                                     size_t element_size, struct sb_error *error)
 {
     size_t bytes;
     if (__builtin_mul_overflow(tensor->count, element_size, &bytes) || bytes > r->file_size - r->copied)
-        return sb_fail(error, SB_LIMIT, "%s: tensor \"%s\" repeats elements: its view is larger than the file", r->file, tensor->name);
+        return sb_fail(error, SB_LIMIT, "%s: tensor \"%s\" repeats elements: its view is larger than the file", r->file,
+                       tensor->name);
     char *copy = malloc(bytes);
     if (!copy)
-        return sb_fail(error, SB_NO_MEMORY, "%s: no memory for the %zu bytes of tensor \"%s\"", r->file, bytes, tensor->name);
+        return sb_fail(error, SB_NO_MEMORY, "%s: no memory for the %zu bytes of tensor \"%s\"", r->file, bytes,
+                       tensor->name);
     copy_view(copy, tensor->data, tensor, strides, element_size);
     r->copied += bytes;
     tensor->data = copy;
@@ -191,7 +198,8 @@ static enum sb_status make_row_major(struct reader *r, struct sb_tensor *tensor,
 }
 
 /* arguments: (storage, offset, shape, strides, requires_grad, hooks[, metadata]) */
-static enum sb_status add_tensor(struct reader *r, const char *name, const struct sb_pickle_value *arguments, struct sb_error *error)
+static enum sb_status add_tensor(struct reader *r, const char *name, const struct sb_pickle_value *arguments,
+                                 struct sb_error *error)
 {
     struct sb_tensor tensor = {.name = name};
     struct storage storage = {0};
@@ -202,8 +210,8 @@ static enum sb_status add_tensor(struct reader *r, const char *name, const struc
     if (count < 6 || count > 7 || value_at(r, items[1])->kind != SB_PICKLE_INT || value_at(r, items[1])->integer < 0 ||
         !read_sizes(tensor.shape, &tensor.rank, r, items[2]) || !read_sizes(strides, &stride_count, r, items[3]) ||
         tensor.rank != stride_count)
-        return sb_fail(error, SB_CORRUPT, "%s: the shape of tensor \"%s\" is damaged, or has more than %d dimensions", r->file, name,
-                       SB_MAX_RANK);
+        return sb_fail(error, SB_CORRUPT, "%s: the shape of tensor \"%s\" is damaged, or has more than %d dimensions",
+                       r->file, name, SB_MAX_RANK);
     if (count == 7 && value_at(r, items[6])->count != 0)
         return sb_fail(error, SB_UNSUPPORTED, "%s: tensor \"%s\" is a negated or conjugated view", r->file, name);
     size_t offset = (size_t)value_at(r, items[1])->integer;
@@ -211,14 +219,15 @@ static enum sb_status add_tensor(struct reader *r, const char *name, const struc
     if (status != SB_OK)
         return status;
     if (!sb_shape_count(&tensor.count, tensor.shape, tensor.rank) || !fits(&tensor, strides, offset, storage.elements))
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" reaches beyond the %zu elements of its storage", r->file, name,
-                       storage.elements);
+        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" reaches beyond the %zu elements of its storage", r->file,
+                       name, storage.elements);
     tensor.dtype = storage.type->dtype;
     tensor.stored_dtype = storage.type->name;
     tensor.data = storage.entry->data + (tensor.count ? offset * storage.type->size : 0);
     if (!is_row_major(&tensor, strides))
         status = make_row_major(r, &tensor, strides, storage.type->size, error);
-    const struct sb_checksum checksum = {SB_CHECKSUM_CRC32, storage.entry->crc32, storage.entry->data, storage.entry->size};
+    const struct sb_checksum checksum = {SB_CHECKSUM_CRC32, storage.entry->crc32, storage.entry->data,
+                                         storage.entry->size};
     if (status == SB_OK)
         status = sb_checkpoint_add(r->checkpoint, r->file, &tensor, &checksum, error);
     return status;
@@ -235,7 +244,8 @@ static enum sb_status add_value(struct reader *r, const struct sb_pickle_item *i
     if (!is_call(value, "_rebuild_tensor_v2"))
         return SB_OK;
     if (key->kind != SB_PICKLE_STRING || key->size > SB_MAX_TENSOR_NAME || memchr(key->text, '\0', key->size))
-        return sb_fail(error, SB_CORRUPT, "%s: a tensor's name is not a string of at most %d bytes", r->file, SB_MAX_TENSOR_NAME);
+        return sb_fail(error, SB_CORRUPT, "%s: a tensor's name is not a string of at most %d bytes", r->file,
+                       SB_MAX_TENSOR_NAME);
     memcpy(name, key->text, key->size);
     name[key->size] = '\0';
     enum sb_status status = sb_check_tensor_name(r->file, name, error);
@@ -272,17 +282,21 @@ static enum sb_status read_state(struct reader *r, struct sb_error *error)
     snprintf(name, sizeof name, "%sbyteorder", r->root);
     byteorder = sb_zip_find(&r->zip, name);
     if (byteorder && (byteorder->size != 6 || memcmp(byteorder->data, "little", 6) != 0))
-        return sb_fail(error, SB_UNSUPPORTED, "%s was written on a machine whose byte order is not little-endian", r->file);
-    status = sb_pickle_read(&r->pickle, r->file, pickle->data, pickle->size, allowed, sizeof allowed / sizeof *allowed, error);
+        return sb_fail(error, SB_UNSUPPORTED, "%s was written on a machine whose byte order is not little-endian",
+                       r->file);
+    status = sb_pickle_read(&r->pickle, r->file, pickle->data, pickle->size, allowed, sizeof allowed / sizeof *allowed,
+                            error);
     if (status != SB_OK)
         return status;
     const struct sb_pickle_value *state = value_at(r, r->pickle.root);
     if (state->kind != SB_PICKLE_DICT)
-        return sb_fail(error, SB_UNSUPPORTED, "%s holds something else than a dictionary of tensors: save model.state_dict()", r->file);
+        return sb_fail(error, SB_UNSUPPORTED,
+                       "%s holds something else than a dictionary of tensors: save model.state_dict()", r->file);
     for (int32_t i = state->first; i != SB_PICKLE_NOTHING && status == SB_OK; i = r->pickle.items[i].next)
         status = add_value(r, &r->pickle.items[i], error);
     if (status == SB_OK && r->checkpoint->count == 0)
-        status = sb_fail(error, SB_CORRUPT, "%s holds no tensors at the top of its dictionary: save model.state_dict()", r->file);
+        status = sb_fail(error, SB_CORRUPT, "%s holds no tensors at the top of its dictionary: save model.state_dict()",
+                         r->file);
     return status;
 }
 

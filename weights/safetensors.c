@@ -6,8 +6,8 @@
  *              {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...,
  *               "__metadata__": {string: string}}
  *
- * Offsets count from the end of the header. Sorted by begin, the tensors tile the data without gap or overlap: nothing can
- * hide in between.
+ * Offsets count from the end of the header. Sorted by begin, the tensors tile the data without gap or overlap: nothing
+ * can hide in between.
  */
 #include "weights/checkpoint_impl.h"
 
@@ -25,10 +25,21 @@ static const struct {
     enum sb_dtype dtype;
     size_t size;
 } dtypes[] = {
-    {"F64", SB_F64, 8},          {"F32", SB_F32, 4},          {"F16", SB_F16, 2},          {"BF16", SB_BF16, 2},
-    {"I64", SB_I64, 8},          {"I32", SB_I32, 4},          {"I8", SB_I8, 1},            {"U8", SB_U8, 1},
-    {"I16", SB_DTYPE_OTHER, 2},  {"U16", SB_DTYPE_OTHER, 2},  {"U32", SB_DTYPE_OTHER, 4},  {"U64", SB_DTYPE_OTHER, 8},
-    {"BOOL", SB_DTYPE_OTHER, 1}, {"F8_E4M3", SB_DTYPE_OTHER, 1}, {"F8_E5M2", SB_DTYPE_OTHER, 1},
+    {"F64", SB_F64, 8},
+    {"F32", SB_F32, 4},
+    {"F16", SB_F16, 2},
+    {"BF16", SB_BF16, 2},
+    {"I64", SB_I64, 8},
+    {"I32", SB_I32, 4},
+    {"I8", SB_I8, 1},
+    {"U8", SB_U8, 1},
+    {"I16", SB_DTYPE_OTHER, 2},
+    {"U16", SB_DTYPE_OTHER, 2},
+    {"U32", SB_DTYPE_OTHER, 4},
+    {"U64", SB_DTYPE_OTHER, 8},
+    {"BOOL", SB_DTYPE_OTHER, 1},
+    {"F8_E4M3", SB_DTYPE_OTHER, 1},
+    {"F8_E5M2", SB_DTYPE_OTHER, 1},
 };
 
 /* One tensor of the header, before its place in the file is checked. */
@@ -38,7 +49,8 @@ struct header_entry {
 };
 
 /* The only value of key; a key that is missing or there twice is an error. */
-static enum sb_status get_once(const cJSON **value, const char *file, const cJSON *object, const char *key, struct sb_error *error)
+static enum sb_status get_once(const cJSON **value, const char *file, const cJSON *object, const char *key,
+                               struct sb_error *error)
 {
     *value = NULL;
     const cJSON *item;
@@ -89,14 +101,16 @@ static enum sb_status read_shape(struct sb_tensor *tensor, const char *file, con
     {
         int64_t size;
         if (tensor->rank == SB_MAX_RANK)
-            return sb_fail(error, SB_UNSUPPORTED, "%s: tensor \"%s\" has more than %d dimensions", file, item->string, SB_MAX_RANK);
+            return sb_fail(error, SB_UNSUPPORTED, "%s: tensor \"%s\" has more than %d dimensions", file, item->string,
+                           SB_MAX_RANK);
         if (!sb_json_as_int(&size, 0, exact_max, dimension))
-            return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\": dimension %d of \"shape\" is no size", file, item->string,
-                           tensor->rank);
+            return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\": dimension %d of \"shape\" is no size", file,
+                           item->string, tensor->rank);
         tensor->shape[tensor->rank++] = (size_t)size;
     }
     if (!sb_shape_count(&tensor->count, tensor->shape, tensor->rank))
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" has more elements than can be counted", file, item->string);
+        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" has more elements than can be counted", file,
+                       item->string);
     return SB_OK;
 }
 
@@ -108,16 +122,19 @@ static enum sb_status read_offsets(struct header_entry *entry, const char *file,
     enum sb_status status = get_once(&value, file, item, "data_offsets", error);
     if (status != SB_OK)
         return status;
-    if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) != 2 || !sb_json_as_int(&begin, 0, exact_max, value->child) ||
-        !sb_json_as_int(&end, 0, exact_max, value->child->next))
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\": \"data_offsets\" is not a pair of offsets", file, item->string);
+    if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) != 2 ||
+        !sb_json_as_int(&begin, 0, exact_max, value->child) || !sb_json_as_int(&end, 0, exact_max, value->child->next))
+        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\": \"data_offsets\" is not a pair of offsets", file,
+                       item->string);
     if (begin > end)
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" begins at byte %" PRId64 " and ends before it, at %" PRId64, file,
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: tensor \"%s\" begins at byte %" PRId64 " and ends before it, at %" PRId64, file,
                        item->string, begin, end);
     if ((uint64_t)end > data_size)
         return sb_fail(error, SB_CORRUPT,
-                       "%s: tensor \"%s\" ends at byte %" PRId64 " of the data, which has only %zu: the file is truncated", file,
-                       item->string, end, data_size);
+                       "%s: tensor \"%s\" ends at byte %" PRId64
+                       " of the data, which has only %zu: the file is truncated",
+                       file, item->string, end, data_size);
     entry->begin = (size_t)begin;
     entry->end = (size_t)end;
     return SB_OK;
@@ -140,8 +157,9 @@ static enum sb_status read_entry(struct header_entry *entry, const char *file, c
     if (status != SB_OK)
         return status;
     if (__builtin_mul_overflow(entry->tensor.count, element_size, &bytes) || bytes != entry->end - entry->begin)
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" has %zu bytes, but its shape and dtype %s ask for %zu x %zu", file,
-                       item->string, entry->end - entry->begin, entry->tensor.stored_dtype, entry->tensor.count, element_size);
+        return sb_fail(
+            error, SB_CORRUPT, "%s: tensor \"%s\" has %zu bytes, but its shape and dtype %s ask for %zu x %zu", file,
+            item->string, entry->end - entry->begin, entry->tensor.stored_dtype, entry->tensor.count, element_size);
     entry->tensor.data = data + entry->begin;
     return SB_OK;
 }
@@ -164,20 +182,23 @@ static enum sb_status check_tiling(struct header_entry *entries, size_t count, c
     for (size_t i = 0; i < count; i++) {
         const char *name = entries[i].tensor.name;
         if (entries[i].begin < at)
-            return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" begins at byte %zu of the data and overlaps \"%s\", which ends at %zu",
+            return sb_fail(error, SB_CORRUPT,
+                           "%s: tensor \"%s\" begins at byte %zu of the data and overlaps \"%s\", which ends at %zu",
                            file, name, entries[i].begin, entries[i - 1].tensor.name, at);
         if (entries[i].begin > at)
-            return sb_fail(error, SB_CORRUPT, "%s: bytes %zu to %zu of the data, before tensor \"%s\", belong to no tensor", file, at,
+            return sb_fail(error, SB_CORRUPT,
+                           "%s: bytes %zu to %zu of the data, before tensor \"%s\", belong to no tensor", file, at,
                            entries[i].begin, name);
         at = entries[i].end;
     }
     if (at != data_size)
-        return sb_fail(error, SB_CORRUPT, "%s: the tensors end at byte %zu of the data, which has %zu", file, at, data_size);
+        return sb_fail(error, SB_CORRUPT, "%s: the tensors end at byte %zu of the data, which has %zu", file, at,
+                       data_size);
     return SB_OK;
 }
 
-static enum sb_status read_header(struct sb_checkpoint *checkpoint, const char *file, const cJSON *header, const char *data,
-                                  size_t data_size, struct sb_error *error)
+static enum sb_status read_header(struct sb_checkpoint *checkpoint, const char *file, const cJSON *header,
+                                  const char *data, size_t data_size, struct sb_error *error)
 {
     enum sb_status status = SB_OK;
     size_t count = 0, capacity = (size_t)cJSON_GetArraySize(header);
@@ -210,10 +231,12 @@ enum sb_status sb_safetensors_read(struct sb_checkpoint *checkpoint, const char 
         return sb_fail(error, SB_CORRUPT, "%s has %zu bytes, too few for a safetensors file", file, size);
     uint64_t header_size = sb_load_u64(bytes);
     if (header_size > HEADER_MAX)
-        return sb_fail(error, SB_CORRUPT, "%s: the header claims %" PRIu64 " bytes, more than %d: this is no safetensors file", file,
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: the header claims %" PRIu64 " bytes, more than %d: this is no safetensors file", file,
                        header_size, HEADER_MAX);
     if (header_size > size - 8)
-        return sb_fail(error, SB_CORRUPT, "%s: the header claims %" PRIu64 " bytes, but only %zu follow: the file is truncated", file,
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: the header claims %" PRIu64 " bytes, but only %zu follow: the file is truncated", file,
                        header_size, size - 8);
     if (header_size == 0 || bytes[8] != '{')
         return sb_fail(error, SB_CORRUPT, "%s: the header does not begin with '{': this is no safetensors file", file);

@@ -17,7 +17,8 @@ static const char *const dtype_names[] = {
     [SB_I8] = "I8",   [SB_U8] = "U8",   [SB_I32] = "I32",   [SB_I64] = "I64",
 };
 
-/* {"name": {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, ...}; *size becomes the end of the last tensor. */
+/* {"name": {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, ...}; *size becomes the end of the last
+ * tensor. */
 static enum sb_status make_header(struct sb_buffer *header, size_t *size, const struct sb_tensor *tensors, size_t count,
                                   struct sb_error *error)
 {
@@ -28,7 +29,8 @@ static enum sb_status make_header(struct sb_buffer *header, size_t *size, const 
         size_t elements, bytes, begin = *size;
         if (t->dtype >= SB_DTYPE_OTHER)
             return sb_fail(error, SB_INVALID, "tensor \"%s\" has a dtype that can not be written", t->name);
-        if (!sb_shape_count(&elements, t->shape, t->rank) || __builtin_mul_overflow(elements, sb_dtype_size(t->dtype), &bytes) ||
+        if (!sb_shape_count(&elements, t->shape, t->rank) ||
+            __builtin_mul_overflow(elements, sb_dtype_size(t->dtype), &bytes) ||
             __builtin_add_overflow(*size, bytes, size))
             return sb_fail(error, SB_LIMIT, "tensor \"%s\" is too large to be written", t->name);
         sb_buffer_text(header, ",");
@@ -44,8 +46,8 @@ static enum sb_status make_header(struct sb_buffer *header, size_t *size, const 
     return header->failed ? sb_fail(error, SB_NO_MEMORY, "no memory for the header of %zu tensors", count) : SB_OK;
 }
 
-enum sb_status sb_safetensors_begin(struct sb_safetensors_writer **writer, const char *path, const struct sb_tensor *tensors,
-                                    size_t count, struct sb_error *error)
+enum sb_status sb_safetensors_begin(struct sb_safetensors_writer **writer, const char *path,
+                                    const struct sb_tensor *tensors, size_t count, struct sb_error *error)
 {
     struct sb_buffer header = {0};
     *writer = NULL;
@@ -69,7 +71,8 @@ enum sb_status sb_safetensors_begin(struct sb_safetensors_writer **writer, const
     return SB_OK;
 }
 
-enum sb_status sb_safetensors_write(struct sb_safetensors_writer *writer, const void *data, size_t size, struct sb_error *error)
+enum sb_status sb_safetensors_write(struct sb_safetensors_writer *writer, const void *data, size_t size,
+                                    struct sb_error *error)
 {
     writer->written += size;
     return sb_file_writer_write(writer->file, data, size, error);
@@ -78,8 +81,8 @@ enum sb_status sb_safetensors_write(struct sb_safetensors_writer *writer, const 
 enum sb_status sb_safetensors_commit(struct sb_safetensors_writer *writer, struct sb_error *error)
 {
     if (writer->written != writer->announced) {
-        enum sb_status status = sb_fail(error, SB_INVALID, "%zu bytes of tensors were written, but %zu announced", writer->written,
-                                        writer->announced);
+        enum sb_status status = sb_fail(error, SB_INVALID, "%zu bytes of tensors were written, but %zu announced",
+                                        writer->written, writer->announced);
         sb_safetensors_abandon(writer);
         return status;
     }

@@ -18,16 +18,17 @@
 
 struct sb_safetensors_writer;
 
-/* name, dtype, rank and shape of each tensor are used (not count, not data), and only during the call. *writer is NULL on
-   failure. A dtype of SB_DTYPE_OTHER is SB_INVALID. */
+/* name, dtype, rank and shape of each tensor are used (not count, not data), and only during the call. *writer is NULL
+   on failure. A dtype of SB_DTYPE_OTHER is SB_INVALID. */
 SB_MUST_CHECK enum sb_status sb_safetensors_begin(struct sb_safetensors_writer **writer, const char *path,
-                                                  const struct sb_tensor *tensors, size_t count, struct sb_error *error);
+                                                  const struct sb_tensor *tensors, size_t count,
+                                                  struct sb_error *error);
 
 /* The next bytes of the data: all tensors in the order given to begin, in pieces of any size. */
 SB_MUST_CHECK enum sb_status sb_safetensors_write(struct sb_safetensors_writer *writer, const void *data, size_t size,
                                                   struct sb_error *error);
 
-/* Puts the file in its place and frees the writer, also on failure. SB_INVALID when less or more was written than announced. */
+/* Puts the file in its place and frees the writer, also on failure. SB_INVALID when not all, or more, was written. */
 SB_MUST_CHECK enum sb_status sb_safetensors_commit(struct sb_safetensors_writer *writer, struct sb_error *error);
 
 /* Gives up; NULL is fine. */

@@ -17,7 +17,8 @@
 /* The folder of a module lies in the model's directory. */
 static bool is_plain_folder(const char *path)
 {
-    return path[0] != '\0' && path[0] != '.' && !strchr(path, '/') && strlen(path) < sizeof((struct sb_modules *)0)->dense;
+    return path[0] != '\0' && path[0] != '.' && !strchr(path, '/') &&
+           strlen(path) < sizeof((struct sb_modules *)0)->dense;
 }
 
 /* Newer files say pooling_mode, older ones have a flag a mode; more than one flag means vectors behind each other. */
@@ -45,7 +46,8 @@ static enum sb_status read_mode(enum sb_pooling *pooling, const cJSON *json, str
     return SB_OK;
 }
 
-static enum sb_status read_pooling(enum sb_pooling *pooling, const char *dir, const char *folder, struct sb_error *error)
+static enum sb_status read_pooling(enum sb_pooling *pooling, const char *dir, const char *folder,
+                                   struct sb_error *error)
 {
     cJSON *json = NULL;
     char *inner = sb_path_join(dir, folder), *path = inner ? sb_path_join(inner, "config.json") : NULL;
@@ -77,7 +79,8 @@ static enum module_kind kind_of(const char *type)
     return (enum module_kind)kind;
 }
 
-static enum sb_status read_module(struct sb_modules *modules, int *last, const char *dir, const cJSON *json, struct sb_error *error)
+static enum sb_status read_module(struct sb_modules *modules, int *last, const char *dir, const cJSON *json,
+                                  struct sb_error *error)
 {
     const char *type = "", *path = "";
     enum sb_status status = cJSON_IsObject(json) ? sb_json_get_string(&type, json, "type", error)
@@ -88,14 +91,16 @@ static enum sb_status read_module(struct sb_modules *modules, int *last, const c
         return status;
     enum module_kind kind = kind_of(type);
     if (kind == MODULE_KINDS)
-        return sb_fail(error, SB_UNSUPPORTED, "the module \"%.100s\"; known are Transformer, Pooling, Dense, Normalize", type);
+        return sb_fail(error, SB_UNSUPPORTED, "the module \"%.100s\"; known are Transformer, Pooling, Dense, Normalize",
+                       type);
     if ((int)kind <= *last || (kind > POOLING && *last < POOLING) || (kind == POOLING && *last != TRANSFORMER))
-        return sb_fail(error, SB_UNSUPPORTED, "the module %s out of order; known is Transformer, Pooling, [Dense], [Normalize]",
+        return sb_fail(error, SB_UNSUPPORTED,
+                       "the module %s out of order; known is Transformer, Pooling, [Dense], [Normalize]",
                        module_names[kind]);
     *last = (int)kind;
     if (kind == TRANSFORMER && strcmp(path, "") != 0 && strcmp(path, ".") != 0)
-        return sb_fail(error, SB_UNSUPPORTED, "the Transformer is in the folder \"%.60s\": move its files up and make its path \"\"",
-                       path);
+        return sb_fail(error, SB_UNSUPPORTED,
+                       "the Transformer is in the folder \"%.60s\": move its files up and make its path \"\"", path);
     if ((kind == POOLING || kind == DENSE) && !is_plain_folder(path))
         return sb_fail(error, SB_INVALID, "the path \"%.60s\" of %s is no name of a folder in this directory", path,
                        module_names[kind]);
@@ -107,7 +112,8 @@ static enum sb_status read_module(struct sb_modules *modules, int *last, const c
     return SB_OK;
 }
 
-enum sb_status sb_modules_from_json(struct sb_modules *modules, const char *dir, const cJSON *json, struct sb_error *error)
+enum sb_status sb_modules_from_json(struct sb_modules *modules, const char *dir, const cJSON *json,
+                                    struct sb_error *error)
 {
     int last = -1;
     const cJSON *item;

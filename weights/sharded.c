@@ -1,7 +1,8 @@
 /*
  * A checkpoint in several files: NAME.index.json beside them says in which file each tensor is.
  *
- *     {"metadata": {"total_size": 123}, "weight_map": {"bert.pooler.dense.weight": "model-00002-of-00002.safetensors", ...}}
+ *     {"metadata": {"total_size": 123}, "weight_map": {"bert.pooler.dense.weight": "model-00002-of-00002.safetensors",
+ * ...}}
  */
 #include "weights/checkpoint_impl.h"
 
@@ -14,7 +15,8 @@
 /* A shard lies beside the index: a path in its name could reach any file of the machine. */
 static bool is_plain_name(const char *name)
 {
-    return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !strchr(name, '/') && strlen(name) < 256;
+    return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !strchr(name, '/') &&
+           strlen(name) < 256;
 }
 
 /* The shard files that the map names, each once, borrowed from the JSON. */
@@ -26,10 +28,11 @@ static enum sb_status list_shards(const char **shards, size_t *count, const char
     cJSON_ArrayForEach(item, map)
     {
         if (!cJSON_IsString(item))
-            return sb_fail(error, SB_CORRUPT, "%s: \"%.200s\" in weight_map is not a file name", index_path, item->string);
+            return sb_fail(error, SB_CORRUPT, "%s: \"%.200s\" in weight_map is not a file name", index_path,
+                           item->string);
         if (!is_plain_name(item->valuestring))
-            return sb_fail(error, SB_CORRUPT, "%s: \"%.100s\" of tensor \"%.100s\" is no name of a file in this folder", index_path,
-                           item->valuestring, item->string);
+            return sb_fail(error, SB_CORRUPT, "%s: \"%.100s\" of tensor \"%.100s\" is no name of a file in this folder",
+                           index_path, item->valuestring, item->string);
         size_t known = 0;
         while (known < *count && strcmp(shards[known], item->valuestring) != 0)
             known++;
@@ -42,8 +45,8 @@ static enum sb_status list_shards(const char **shards, size_t *count, const char
     return *count ? SB_OK : sb_fail(error, SB_CORRUPT, "%s: weight_map is empty", index_path);
 }
 
-static enum sb_status read_shard(struct sb_checkpoint *checkpoint, const char *folder, const char *index_path, const char *name,
-                                 sb_file_reader read, struct sb_error *error)
+static enum sb_status read_shard(struct sb_checkpoint *checkpoint, const char *folder, const char *index_path,
+                                 const char *name, sb_file_reader read, struct sb_error *error)
 {
     const struct sb_opened_file *file;
     char *path = sb_path_join(folder, name);
@@ -59,7 +62,8 @@ static enum sb_status read_shard(struct sb_checkpoint *checkpoint, const char *f
 }
 
 /* Every tensor of the map is in the file that the map names. */
-static enum sb_status check_map(struct sb_checkpoint *checkpoint, const char *index_path, const cJSON *map, struct sb_error *error)
+static enum sb_status check_map(struct sb_checkpoint *checkpoint, const char *index_path, const cJSON *map,
+                                struct sb_error *error)
 {
     enum sb_status status = sb_checkpoint_finish(checkpoint, error);
     const cJSON *item;
@@ -70,13 +74,14 @@ static enum sb_status check_map(struct sb_checkpoint *checkpoint, const char *in
         const struct sb_stored *stored = sb_checkpoint_find_stored(checkpoint, item->string);
         const char *slash = stored ? strrchr(stored->file, '/') : NULL;
         if (!stored || strcmp(slash ? slash + 1 : stored->file, item->valuestring) != 0)
-            return sb_fail(error, SB_CORRUPT, "%s: tensor \"%.200s\" is not in %s", index_path, item->string, item->valuestring);
+            return sb_fail(error, SB_CORRUPT, "%s: tensor \"%.200s\" is not in %s", index_path, item->string,
+                           item->valuestring);
     }
     return SB_OK;
 }
 
-enum sb_status sb_sharded_read(struct sb_checkpoint *checkpoint, const char *folder, const char *index_name, const char *format,
-                               sb_file_reader read, struct sb_error *error)
+enum sb_status sb_sharded_read(struct sb_checkpoint *checkpoint, const char *folder, const char *index_name,
+                               const char *format, sb_file_reader read, struct sb_error *error)
 {
     enum sb_status status;
     cJSON *json = NULL;

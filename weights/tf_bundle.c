@@ -23,7 +23,7 @@ enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 }; /* wire types; 3 and 4
 struct field {
     uint64_t number;
     int wire;
-    uint64_t value; /* VARINT, FIXED32, FIXED64 */
+    uint64_t value;       /* VARINT, FIXED32, FIXED64 */
     const uint8_t *bytes; /* BYTES */
     size_t size;
 };
@@ -62,12 +62,23 @@ static const struct {
     enum sb_dtype dtype;
     size_t size; /* 0: elements have no fixed size */
 } dtypes[] = {
-    [1] = {"DT_FLOAT", SB_F32, 4},          [2] = {"DT_DOUBLE", SB_F64, 8},         [3] = {"DT_INT32", SB_I32, 4},
-    [4] = {"DT_UINT8", SB_U8, 1},           [5] = {"DT_INT16", SB_DTYPE_OTHER, 2},  [6] = {"DT_INT8", SB_I8, 1},
-    [7] = {"DT_STRING", SB_DTYPE_OTHER, 0}, [8] = {"DT_COMPLEX64", SB_DTYPE_OTHER, 8}, [9] = {"DT_INT64", SB_I64, 8},
-    [10] = {"DT_BOOL", SB_DTYPE_OTHER, 1},  [14] = {"DT_BFLOAT16", SB_BF16, 2},     [17] = {"DT_UINT16", SB_DTYPE_OTHER, 2},
-    [18] = {"DT_COMPLEX128", SB_DTYPE_OTHER, 16}, [19] = {"DT_HALF", SB_F16, 2},    [21] = {"DT_VARIANT", SB_DTYPE_OTHER, 0},
-    [22] = {"DT_UINT32", SB_DTYPE_OTHER, 4}, [23] = {"DT_UINT64", SB_DTYPE_OTHER, 8},
+    [1] = {"DT_FLOAT", SB_F32, 4},
+    [2] = {"DT_DOUBLE", SB_F64, 8},
+    [3] = {"DT_INT32", SB_I32, 4},
+    [4] = {"DT_UINT8", SB_U8, 1},
+    [5] = {"DT_INT16", SB_DTYPE_OTHER, 2},
+    [6] = {"DT_INT8", SB_I8, 1},
+    [7] = {"DT_STRING", SB_DTYPE_OTHER, 0},
+    [8] = {"DT_COMPLEX64", SB_DTYPE_OTHER, 8},
+    [9] = {"DT_INT64", SB_I64, 8},
+    [10] = {"DT_BOOL", SB_DTYPE_OTHER, 1},
+    [14] = {"DT_BFLOAT16", SB_BF16, 2},
+    [17] = {"DT_UINT16", SB_DTYPE_OTHER, 2},
+    [18] = {"DT_COMPLEX128", SB_DTYPE_OTHER, 16},
+    [19] = {"DT_HALF", SB_F16, 2},
+    [21] = {"DT_VARIANT", SB_DTYPE_OTHER, 0},
+    [22] = {"DT_UINT32", SB_DTYPE_OTHER, 4},
+    [23] = {"DT_UINT64", SB_DTYPE_OTHER, 8},
 };
 
 struct bundle {
@@ -77,7 +88,7 @@ struct bundle {
     struct shard {
         const struct sb_opened_file *file; /* NULL: not asked for yet */
         bool is_missing;
-    } *shards;
+    } * shards;
 };
 
 struct entry {
@@ -108,7 +119,8 @@ static enum sb_status read_header(struct bundle *bundle, const uint8_t *value, s
     if (endianness != 0)
         return sb_fail(error, SB_UNSUPPORTED, "%s was written on a big-endian machine", bundle->index_file);
     if (shards < 1 || shards > SB_MAX_SHARDS)
-        return sb_fail(error, SB_CORRUPT, "%s claims %" PRIu64 " data files, not 1 to %d", bundle->index_file, shards, SB_MAX_SHARDS);
+        return sb_fail(error, SB_CORRUPT, "%s claims %" PRIu64 " data files, not 1 to %d", bundle->index_file, shards,
+                       SB_MAX_SHARDS);
     bundle->shards = calloc((size_t)shards, sizeof *bundle->shards);
     if (!bundle->shards)
         return sb_fail(error, SB_NO_MEMORY, "%s: no memory for %" PRIu64 " data files", bundle->index_file, shards);
@@ -117,8 +129,8 @@ static enum sb_status read_header(struct bundle *bundle, const uint8_t *value, s
 }
 
 /* Dimensions of a TensorShapeProto, appended to the entry's shape. */
-static enum sb_status read_shape(struct entry *entry, const struct bundle *bundle, const char *name, const uint8_t *value,
-                                 size_t size, struct sb_error *error)
+static enum sb_status read_shape(struct entry *entry, const struct bundle *bundle, const char *name,
+                                 const uint8_t *value, size_t size, struct sb_error *error)
 {
     struct field field, inner;
     for (size_t at = 0; at < size;) {
@@ -136,16 +148,18 @@ static enum sb_status read_shape(struct entry *entry, const struct bundle *bundl
                 dimension = inner.value;
         }
         if (entry->rank == SB_MAX_RANK)
-            return sb_fail(error, SB_UNSUPPORTED, "%s: \"%s\" has more than %d dimensions", bundle->index_file, name, SB_MAX_RANK);
+            return sb_fail(error, SB_UNSUPPORTED, "%s: \"%s\" has more than %d dimensions", bundle->index_file, name,
+                           SB_MAX_RANK);
         if (dimension > INT64_MAX)
-            return sb_fail(error, SB_CORRUPT, "%s: dimension %d of \"%s\" is no size", bundle->index_file, entry->rank, name);
+            return sb_fail(error, SB_CORRUPT, "%s: dimension %d of \"%s\" is no size", bundle->index_file, entry->rank,
+                           name);
         entry->shape[entry->rank++] = (size_t)dimension;
     }
     return SB_OK;
 }
 
-static enum sb_status read_entry(struct entry *entry, const struct bundle *bundle, const char *name, const uint8_t *value,
-                                 size_t size, struct sb_error *error)
+static enum sb_status read_entry(struct entry *entry, const struct bundle *bundle, const char *name,
+                                 const uint8_t *value, size_t size, struct sb_error *error)
 {
     struct field field;
     enum sb_status status = SB_OK;
@@ -173,7 +187,8 @@ static enum sb_status read_entry(struct entry *entry, const struct bundle *bundl
     return status;
 }
 
-/* "PREFIX.data-00000-of-00002", mapped at its first use. The first one that is not there is remembered in missing_data. */
+/* "PREFIX.data-00000-of-00002", mapped at its first use. The first one that is not there is remembered in missing_data.
+ */
 static enum sb_status open_shard(struct bundle *bundle, size_t number, struct sb_error *error)
 {
     struct shard *shard = &bundle->shards[number];
@@ -198,15 +213,16 @@ static enum sb_status locate(struct sb_tensor *tensor, struct sb_checksum *check
 {
     static const char no_bytes[1]; /* an empty file is mapped to NULL, which would say that the data is missing */
     if (entry->shard >= bundle->shard_count)
-        return sb_fail(error, SB_CORRUPT, "%s: \"%s\" is in data file %" PRIu64 " of %zu", bundle->index_file, tensor->name,
-                       entry->shard, bundle->shard_count);
+        return sb_fail(error, SB_CORRUPT, "%s: \"%s\" is in data file %" PRIu64 " of %zu", bundle->index_file,
+                       tensor->name, entry->shard, bundle->shard_count);
     enum sb_status status = open_shard(bundle, (size_t)entry->shard, error);
     const struct shard *shard = &bundle->shards[entry->shard];
     if (status != SB_OK || shard->is_missing)
         return status;
     const struct sb_mapping *mapping = &shard->file->mapping;
     if (entry->offset > mapping->size || entry->size > mapping->size - entry->offset)
-        return sb_fail(error, SB_CORRUPT, "%s: \"%s\" has %" PRIu64 " bytes at %" PRIu64 ", but the file has %zu: it is truncated",
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: \"%s\" has %" PRIu64 " bytes at %" PRIu64 ", but the file has %zu: it is truncated",
                        shard->file->path, tensor->name, entry->size, entry->offset, mapping->size);
     tensor->data = entry->size ? (const char *)mapping->data + entry->offset : no_bytes;
     checksum->data = tensor->data;
@@ -214,7 +230,8 @@ static enum sb_status locate(struct sb_tensor *tensor, struct sb_checksum *check
     return SB_OK;
 }
 
-static enum sb_status add_tensor(struct bundle *bundle, const char *name, const struct entry *entry, struct sb_error *error)
+static enum sb_status add_tensor(struct bundle *bundle, const char *name, const struct entry *entry,
+                                 struct sb_error *error)
 {
     struct sb_tensor tensor = {.name = name, .rank = entry->rank};
     struct sb_checksum checksum = {0};
@@ -223,7 +240,8 @@ static enum sb_status add_tensor(struct bundle *bundle, const char *name, const 
         return sb_fail(error, SB_UNSUPPORTED, "%s: \"%s\" is a partitioned variable, stored in slices: save it whole",
                        bundle->index_file, name);
     if (entry->dtype >= sizeof dtypes / sizeof *dtypes || !dtypes[entry->dtype].name)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: \"%s\" has the unknown dtype %" PRIu64, bundle->index_file, name, entry->dtype);
+        return sb_fail(error, SB_UNSUPPORTED, "%s: \"%s\" has the unknown dtype %" PRIu64, bundle->index_file, name,
+                       entry->dtype);
     tensor.dtype = dtypes[entry->dtype].dtype;
     tensor.stored_dtype = dtypes[entry->dtype].name;
     element_size = dtypes[entry->dtype].size;
@@ -231,7 +249,8 @@ static enum sb_status add_tensor(struct bundle *bundle, const char *name, const 
     if (!sb_shape_count(&tensor.count, tensor.shape, tensor.rank))
         return sb_fail(error, SB_CORRUPT, "%s: \"%s\" has more elements than can be counted", bundle->index_file, name);
     if (element_size && (__builtin_mul_overflow(tensor.count, element_size, &bytes) || bytes != entry->size))
-        return sb_fail(error, SB_CORRUPT, "%s: \"%s\" has %" PRIu64 " bytes, but its shape and dtype %s ask for %zu x %zu",
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: \"%s\" has %" PRIu64 " bytes, but its shape and dtype %s ask for %zu x %zu",
                        bundle->index_file, name, entry->size, tensor.stored_dtype, tensor.count, element_size);
     /* Of strings TensorFlow sums the lengths in another width than it stores them. */
     if (element_size && entry->has_crc)
@@ -253,10 +272,11 @@ static enum sb_status visit(void *context, const char *key, size_t key_size, con
     if (bundle->shard_count == 0)
         return sb_fail(error, SB_CORRUPT, "%s: the bundle's header is missing", bundle->index_file);
     if (memchr(key, '\0', key_size))
-        return sb_fail(error, SB_UNSUPPORTED, "%s holds slices of a partitioned variable: save it whole", bundle->index_file);
+        return sb_fail(error, SB_UNSUPPORTED, "%s holds slices of a partitioned variable: save it whole",
+                       bundle->index_file);
     if (key_size > SB_MAX_TENSOR_NAME)
-        return sb_fail(error, SB_CORRUPT, "%s: a tensor's name has %zu bytes, more than %d", bundle->index_file, key_size,
-                       SB_MAX_TENSOR_NAME);
+        return sb_fail(error, SB_CORRUPT, "%s: a tensor's name has %zu bytes, more than %d", bundle->index_file,
+                       key_size, SB_MAX_TENSOR_NAME);
     memcpy(name, key, key_size);
     name[key_size] = '\0';
     enum sb_status status = sb_check_tensor_name(bundle->index_file, name, error);
@@ -267,8 +287,8 @@ static enum sb_status visit(void *context, const char *key, size_t key_size, con
     return status;
 }
 
-enum sb_status sb_tf_bundle_read(struct sb_checkpoint *checkpoint, const char *index_file, const void *data, size_t size,
-                                 struct sb_error *error)
+enum sb_status sb_tf_bundle_read(struct sb_checkpoint *checkpoint, const char *index_file, const void *data,
+                                 size_t size, struct sb_error *error)
 {
     struct bundle bundle = {.checkpoint = checkpoint, .index_file = index_file};
     enum sb_status status = sb_table_walk(index_file, data, size, visit, &bundle, error);

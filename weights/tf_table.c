@@ -52,7 +52,8 @@ static enum sb_status unpack(struct block *block, const char *file, const struct
 {
     size_t length;
     if (snappy_uncompressed_length((const char *)stored, (size_t)handle->size, &length) != SNAPPY_OK)
-        return sb_fail(error, SB_CORRUPT, "%s: the snappy block at byte %" PRIu64 " has no length", file, handle->offset);
+        return sb_fail(error, SB_CORRUPT, "%s: the snappy block at byte %" PRIu64 " has no length", file,
+                       handle->offset);
     if (length > BLOCK_MAX)
         return sb_fail(error, SB_LIMIT, "%s: the block at byte %" PRIu64 " unpacks to %zu bytes, more than %d", file,
                        handle->offset, length, BLOCK_MAX);
@@ -72,19 +73,24 @@ static enum sb_status load_block(struct block *block, const char *file, const ui
 {
     *block = (struct block){0};
     size_t room = size - FOOTER_SIZE;
-    if (handle->offset > room || handle->size > room - handle->offset || room - handle->offset - handle->size < TRAILER_SIZE)
-        return sb_fail(error, SB_CORRUPT, "%s: a block of %" PRIu64 " bytes at %" PRIu64 " does not fit the file's %zu bytes", file,
+    if (handle->offset > room || handle->size > room - handle->offset ||
+        room - handle->offset - handle->size < TRAILER_SIZE)
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: a block of %" PRIu64 " bytes at %" PRIu64 " does not fit the file's %zu bytes", file,
                        handle->size, handle->offset, size);
     const uint8_t *stored = data + handle->offset, *trailer = stored + handle->size;
-    uint32_t crc = sb_crc32c(0, stored, (size_t)handle->size + 1), expected = sb_crc32c_unmask(sb_load_u32(trailer + 1));
+    uint32_t crc = sb_crc32c(0, stored, (size_t)handle->size + 1),
+             expected = sb_crc32c_unmask(sb_load_u32(trailer + 1));
     if (crc != expected)
-        return sb_fail(error, SB_CORRUPT, "%s: the block at byte %" PRIu64 " has CRC-32C %08" PRIx32 ", but %08" PRIx32
-                       " is stored: the file is damaged", file, handle->offset, crc, expected);
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: the block at byte %" PRIu64 " has CRC-32C %08" PRIx32 ", but %08" PRIx32
+                       " is stored: the file is damaged",
+                       file, handle->offset, crc, expected);
     if (trailer[0] == 1)
         return unpack(block, file, handle, stored, error);
     if (trailer[0] != 0)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: the block at byte %" PRIu64 " is compressed in the unknown way %d", file,
-                       handle->offset, trailer[0]);
+        return sb_fail(error, SB_UNSUPPORTED, "%s: the block at byte %" PRIu64 " is compressed in the unknown way %d",
+                       file, handle->offset, trailer[0]);
     block->data = stored;
     block->size = (size_t)handle->size;
     return SB_OK;
@@ -117,7 +123,8 @@ static enum sb_status walk_block(const char *file, const struct block *block, st
         return sb_fail(error, SB_CORRUPT, "%s: a block of %zu bytes has no restart points", file, block->size);
     uint32_t restarts = sb_load_u32(block->data + block->size - 4);
     if (restarts > (block->size - 4) / 4)
-        return sb_fail(error, SB_CORRUPT, "%s: a block of %zu bytes claims %" PRIu32 " restart points", file, block->size, restarts);
+        return sb_fail(error, SB_CORRUPT, "%s: a block of %zu bytes claims %" PRIu32 " restart points", file,
+                       block->size, restarts);
     size_t end = block->size - 4 - 4 * (size_t)restarts, at = 0;
     bool first = true; /* a block's first key is stored whole */
     while (at < end) {
@@ -126,8 +133,9 @@ static enum sb_status walk_block(const char *file, const struct block *block, st
             !sb_varint(&value_size, block->data, end, &at))
             return sb_fail(error, SB_CORRUPT, "%s: an entry of a block is cut", file);
         if (shared > (first ? 0 : key->size) || unshared > end - at || value_size > end - at - unshared)
-            return sb_fail(error, SB_CORRUPT, "%s: an entry of a block claims %" PRIu64 " + %" PRIu64 " + %" PRIu64
-                           " bytes, %zu are left", file, shared, unshared, value_size, end - at);
+            return sb_fail(error, SB_CORRUPT,
+                           "%s: an entry of a block claims %" PRIu64 " + %" PRIu64 " + %" PRIu64 " bytes, %zu are left",
+                           file, shared, unshared, value_size, end - at);
         if (shared + unshared > SB_TABLE_MAX_KEY)
             return sb_fail(error, SB_CORRUPT, "%s: a key has more than %d bytes", file, SB_TABLE_MAX_KEY);
         if (!advance_key(key, (size_t)shared, block->data + at, (size_t)unshared))
@@ -152,8 +160,8 @@ struct walk {
     void *context;
 };
 
-static enum sb_status visit_handle(void *context, const char *key, size_t key_size, const void *value, size_t value_size,
-                                   struct sb_error *error)
+static enum sb_status visit_handle(void *context, const char *key, size_t key_size, const void *value,
+                                   size_t value_size, struct sb_error *error)
 {
     struct walk *walk = context;
     struct handle handle;
@@ -181,8 +189,10 @@ enum sb_status sb_table_walk(const char *file, const void *data, size_t size, sb
         return sb_fail(error, SB_CORRUPT, "%s has %zu bytes, too few for a TensorFlow index", file, size);
     const uint8_t *footer = bytes + size - FOOTER_SIZE;
     if (sb_load_u64(footer + 40) != magic)
-        return sb_fail(error, SB_CORRUPT, "%s does not end with the magic number of a TensorFlow index: it is truncated or something "
-                       "else", file);
+        return sb_fail(error, SB_CORRUPT,
+                       "%s does not end with the magic number of a TensorFlow index: it is truncated or something "
+                       "else",
+                       file);
     if (!read_handle(&metaindex, footer, 40, &at) || !read_handle(&index, footer, 40, &at))
         return sb_fail(error, SB_CORRUPT, "%s: the footer is damaged", file);
     struct key *index_key = calloc(1, sizeof *index_key);

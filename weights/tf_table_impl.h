@@ -24,13 +24,14 @@
 enum { SB_TABLE_MAX_KEY = 4096 };
 
 /* Called for every entry, keys rising; key and value live until it returns. Anything but SB_OK ends the walk. */
-typedef enum sb_status (*sb_table_visitor)(void *context, const char *key, size_t key_size, const void *value, size_t value_size,
-                                           struct sb_error *error);
+typedef enum sb_status (*sb_table_visitor)(void *context, const char *key, size_t key_size, const void *value,
+                                           size_t value_size, struct sb_error *error);
 
-SB_MUST_CHECK enum sb_status sb_table_walk(const char *file, const void *data, size_t size, sb_table_visitor visit, void *context,
-                                           struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_table_walk(const char *file, const void *data, size_t size, sb_table_visitor visit,
+                                           void *context, struct sb_error *error);
 
-/* Reads a base-128 number, low bits first, at *at < size and moves *at behind it. False when it is cut or has more than 64 bits. */
+/* Reads a base-128 number, low bits first, at *at < size and moves *at behind it. False when it is cut or has more than
+ * 64 bits. */
 bool sb_varint(uint64_t *value, const uint8_t *data, size_t size, size_t *at);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The hash reads all weights (40 MB take some milliseconds), which opening does not: it is made when first asked for. */
+/* The hash reads all weights, which opening does not: it is made when first asked for. */
 struct lazy_hash {
     pthread_mutex_t mutex;
     char digits[SB_HASH_DIGITS + 1]; /* empty: not made yet */
@@ -161,8 +161,8 @@ bool sb_weights_dense(const struct sb_weights *weights, struct sb_param *kernel,
 /* Role, layout and bytes: the same numbers in another place or layout are another model. */
 static void hash_param(struct sb_hash *hash, uint64_t index, const struct sb_param *param)
 {
-    const uint64_t layout[] = {index, (uint64_t)param->dtype, param->rows, param->columns, param->stride_row,
-                               param->stride_column};
+    const uint64_t layout[] = {index,          (uint64_t)param->dtype, param->rows,
+                               param->columns, param->stride_row,      param->stride_column};
     if (!param->data)
         return;
     sb_hash_bytes(hash, layout, sizeof layout);
@@ -173,10 +173,11 @@ static void hash_param(struct sb_hash *hash, uint64_t index, const struct sb_par
 static void hash_config(struct sb_hash *hash, const struct sb_config *config)
 {
     const int32_t numbers[] = {
-        config->hidden_size,         config->embedding_size,     config->num_hidden_layers,  config->num_attention_heads,
-        config->attention_head_size, config->attention_key_size, config->intermediate_size,  config->vocab_size,
-        config->max_position_embeddings, config->type_vocab_size, (int32_t)config->hidden_act, (int32_t)config->pooler_activation,
-        (int32_t)config->pooling,    config->normalize,          config->max_length,
+        config->hidden_size,         config->embedding_size,      config->num_hidden_layers,
+        config->num_attention_heads, config->attention_head_size, config->attention_key_size,
+        config->intermediate_size,   config->vocab_size,          config->max_position_embeddings,
+        config->type_vocab_size,     (int32_t)config->hidden_act, (int32_t)config->pooler_activation,
+        (int32_t)config->pooling,    config->normalize,           config->max_length,
     };
     sb_hash_bytes(hash, config->model_type, strlen(config->model_type));
     sb_hash_bytes(hash, numbers, sizeof numbers);

@@ -22,34 +22,48 @@
 
 enum sb_param_role {
     /* once a model (layer is ignored) */
-    SB_WORD_EMBEDDING,      /* [V, E] */
-    SB_SEGMENT_EMBEDDING,   /* [type_vocab_size, E] */
-    SB_POSITION_EMBEDDING,  /* [P, E]; absent in RoFormer */
-    SB_EMBEDDING_NORM_GAMMA, SB_EMBEDDING_NORM_BETA, /* [E] */
-    SB_EMBEDDING_MAP_KERNEL, SB_EMBEDDING_MAP_BIAS,  /* [H, E], [H]; only when E != H */
+    SB_WORD_EMBEDDING,     /* [V, E] */
+    SB_SEGMENT_EMBEDDING,  /* [type_vocab_size, E] */
+    SB_POSITION_EMBEDDING, /* [P, E]; absent in RoFormer */
+    SB_EMBEDDING_NORM_GAMMA,
+    SB_EMBEDDING_NORM_BETA, /* [E] */
+    SB_EMBEDDING_MAP_KERNEL,
+    SB_EMBEDDING_MAP_BIAS, /* [H, E], [H]; only when E != H */
     /* once a layer */
-    SB_QUERY_KERNEL, SB_QUERY_BIAS, /* [A*Dk, H], [A*Dk] */
-    SB_KEY_KERNEL, SB_KEY_BIAS,     /* [A*Dk, H], [A*Dk] */
-    SB_VALUE_KERNEL, SB_VALUE_BIAS, /* [A*D, H], [A*D] */
-    SB_OUTPUT_KERNEL, SB_OUTPUT_BIAS, /* [H, A*D], [H] */
-    SB_ATTENTION_NORM_GAMMA, SB_ATTENTION_NORM_BETA, /* [H] */
-    SB_FFN_IN_KERNEL, SB_FFN_IN_BIAS,   /* [I, H], [I] */
-    SB_FFN_OUT_KERNEL, SB_FFN_OUT_BIAS, /* [H, I], [H] */
-    SB_FFN_NORM_GAMMA, SB_FFN_NORM_BETA, /* [H] */
+    SB_QUERY_KERNEL,
+    SB_QUERY_BIAS, /* [A*Dk, H], [A*Dk] */
+    SB_KEY_KERNEL,
+    SB_KEY_BIAS, /* [A*Dk, H], [A*Dk] */
+    SB_VALUE_KERNEL,
+    SB_VALUE_BIAS, /* [A*D, H], [A*D] */
+    SB_OUTPUT_KERNEL,
+    SB_OUTPUT_BIAS, /* [H, A*D], [H] */
+    SB_ATTENTION_NORM_GAMMA,
+    SB_ATTENTION_NORM_BETA, /* [H] */
+    SB_FFN_IN_KERNEL,
+    SB_FFN_IN_BIAS, /* [I, H], [I] */
+    SB_FFN_OUT_KERNEL,
+    SB_FFN_OUT_BIAS, /* [H, I], [H] */
+    SB_FFN_NORM_GAMMA,
+    SB_FFN_NORM_BETA, /* [H] */
     /* heads, once a model; optional */
-    SB_POOLER_KERNEL, SB_POOLER_BIAS, /* [H, H], [H] */
-    SB_MLM_KERNEL, SB_MLM_BIAS,       /* [E, H], [E] */
-    SB_MLM_NORM_GAMMA, SB_MLM_NORM_BETA, /* [E] */
-    SB_MLM_OUTPUT_BIAS,               /* [V] */
+    SB_POOLER_KERNEL,
+    SB_POOLER_BIAS, /* [H, H], [H] */
+    SB_MLM_KERNEL,
+    SB_MLM_BIAS, /* [E, H], [E] */
+    SB_MLM_NORM_GAMMA,
+    SB_MLM_NORM_BETA,   /* [E] */
+    SB_MLM_OUTPUT_BIAS, /* [V] */
     SB_PARAM_ROLES
 };
 
-/* One row of the table. Shapes are logical: kernels [out, in], as Hugging Face stores them; TensorFlow stores [in, out]. */
+/* One row of the table. Shapes are logical: kernels [out, in], as Hugging Face stores them; TensorFlow stores [in,
+ * out]. */
 struct sb_param_info {
     const char *tensorflow;   /* name with %d for the layer, e.g. "bert/encoder/layer_%d/attention/self/query/kernel" */
     const char *hugging_face; /* e.g. "bert.encoder.layer.%d.attention.self.query.weight" */
     bool per_layer, is_kernel, is_optional;
-    bool decays;              /* weight decay applies by default (not to biases and LayerNorm) */
+    bool decays; /* weight decay applies by default (not to biases and LayerNorm) */
 };
 const struct sb_param_info *sb_param_info(enum sb_param_role role);
 
@@ -67,25 +81,32 @@ struct sb_param {
 
 struct sb_weights;
 
-/* Opens and checks: every required parameter is there with the shape that the config asks for; all errors name the tensor.
-   Gives SB_UNSUPPORTED when the data files are missing. Sets config.pooling to SB_POOL_CLS where pooling is by pooler and there
+/* Opens and checks: every required parameter is there with the shape that the config asks for, a head (pooler, MLM) as
+   a whole or not at all; all errors name the tensor. Checksums of used tensors are checked where there is an
+   instruction for it (TensorFlow's CRC-32C). Gives SB_UNSUPPORTED when the data files are missing, and for an output
+   layer that differs from the word embedding. Sets config.pooling to SB_POOL_CLS where pooling is by pooler and there
    is none. */
 SB_MUST_CHECK enum sb_status sb_weights_open(struct sb_weights **weights, const char *dir, struct sb_error *error);
 void sb_weights_close(struct sb_weights *weights);
 
 const struct sb_config *sb_weights_config(const struct sb_weights *weights);
 const struct sb_checkpoint *sb_weights_checkpoint(const struct sb_weights *weights);
+/* 0 <= layer < num_hidden_layers; data NULL: the model has none. */
 struct sb_param sb_weights_get(const struct sb_weights *weights, enum sb_param_role role, int layer);
 
 /* All MLM parameters are there: the model can generate. */
 bool sb_weights_has_mlm(const struct sb_weights *weights);
 bool sb_weights_has_pooler(const struct sb_weights *weights);
 
-/* sentence-transformers 2_Dense module: [out, in] kernel, bias (data NULL: none) and activation. False if the model has none. */
-bool sb_weights_dense(const struct sb_weights *weights, struct sb_param *kernel, struct sb_param *bias, enum sb_activation *activation);
+/* sentence-transformers' Dense module, behind the pooling: [out, in] kernel, bias (data NULL: none) and activation.
+   False if the model has none. */
+bool sb_weights_dense(const struct sb_weights *weights, struct sb_param *kernel, struct sb_param *bias,
+                      enum sb_activation *activation);
 
-/* Identifies these weights and this config: hex digits of a 128-bit hash over the config and every used tensor's bytes;
-   the same in any file format with equal values and dtype is not promised. NUL-terminated, borrowed. */
+/* Identifies these weights and this config: hex digits of a 128-bit hash over what decides the numbers that come out,
+   the config (less what only training uses) and every used tensor's bytes. The same weights in another file format may
+   have another hash. Tells models apart, but is not cryptographic. The first call reads all weights, 40 MB in about 5
+   ms; it is safe from any thread. NUL-terminated, borrowed. */
 const char *sb_weights_hash(const struct sb_weights *weights);
 
 /* dst[columns] = logical row `row` as floats. */

@@ -9,10 +9,10 @@
 #include <string.h>
 
 enum {
-    END_SIZE = 22,       /* end record, without its comment */
-    LOCATOR_SIZE = 20,   /* of the zip64 record */
-    RECORD64_SIZE = 56,  /* zip64 end record */
-    CENTRAL_SIZE = 46,   /* an entry of the central directory, without name, extra and comment */
+    END_SIZE = 22,      /* end record, without its comment */
+    LOCATOR_SIZE = 20,  /* of the zip64 record */
+    RECORD64_SIZE = 56, /* zip64 end record */
+    CENTRAL_SIZE = 46,  /* an entry of the central directory, without name, extra and comment */
     LOCAL_SIZE = 30,
     ENTRIES_MAX = 1 << 20,
 };
@@ -69,8 +69,10 @@ static enum sb_status find_directory(struct directory *directory, const char *fi
 {
     const uint8_t *end = find_end(data, size);
     if (!end)
-        return sb_fail(error, SB_CORRUPT, "%s does not end like a zip file: it is truncated, or was written by PyTorch before 1.6 "
-                       "(load and save it with a newer one)", file);
+        return sb_fail(error, SB_CORRUPT,
+                       "%s does not end like a zip file: it is truncated, or was written by PyTorch before 1.6 "
+                       "(load and save it with a newer one)",
+                       file);
     bool has_record64;
     struct directory here = {sb_load_u32(end + 16), sb_load_u32(end + 12), sb_load_u16(end + 10)};
     *directory = here;
@@ -79,12 +81,14 @@ static enum sb_status find_directory(struct directory *directory, const char *fi
         return status;
     if (sb_load_u16(end + 4) != 0 || sb_load_u16(end + 6) != 0)
         return sb_fail(error, SB_UNSUPPORTED, "%s is one part of a zip file in several parts", file);
-    if (has_record64 && !(agrees(here.count, 0xFFFF, directory->count) && agrees(here.size, 0xFFFFFFFF, directory->size) &&
-                          agrees(here.offset, 0xFFFFFFFF, directory->offset)))
+    if (has_record64 &&
+        !(agrees(here.count, 0xFFFF, directory->count) && agrees(here.size, 0xFFFFFFFF, directory->size) &&
+          agrees(here.offset, 0xFFFFFFFF, directory->offset)))
         return sb_fail(error, SB_CORRUPT, "%s: the two end records of the zip file contradict each other", file);
     size_t end_at = (size_t)(end - data);
     if (directory->offset > end_at || directory->size > end_at - directory->offset)
-        return sb_fail(error, SB_CORRUPT, "%s: a zip directory of %" PRIu64 " bytes at %" PRIu64 " does not fit the file's %zu", file,
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: a zip directory of %" PRIu64 " bytes at %" PRIu64 " does not fit the file's %zu", file,
                        directory->size, directory->offset, size);
     if (directory->count > directory->size / CENTRAL_SIZE || directory->count > ENTRIES_MAX)
         return sb_fail(error, SB_CORRUPT, "%s: the zip directory of %" PRIu64 " bytes claims %" PRIu64 " entries", file,
@@ -132,15 +136,18 @@ static enum sb_status locate(struct sb_zip_entry *entry, const char *file, const
 {
     int name_size = (int)entry->name_size;
     if (place->offset > room || room - place->offset < LOCAL_SIZE || sb_load_u32(data + place->offset) != local_magic)
-        return sb_fail(error, SB_CORRUPT, "%s: entry %.*s is not at byte %" PRIu64, file, name_size, entry->name, place->offset);
+        return sb_fail(error, SB_CORRUPT, "%s: entry %.*s is not at byte %" PRIu64, file, name_size, entry->name,
+                       place->offset);
     const uint8_t *local = data + place->offset;
     size_t header = LOCAL_SIZE + (size_t)sb_load_u16(local + 26) + sb_load_u16(local + 28);
     uint64_t left = room - place->offset;
     if (header > left || place->size > left - header)
-        return sb_fail(error, SB_CORRUPT, "%s: entry %.*s claims %" PRIu64 " bytes at %" PRIu64 ", but the directory begins at %" PRIu64,
+        return sb_fail(error, SB_CORRUPT,
+                       "%s: entry %.*s claims %" PRIu64 " bytes at %" PRIu64 ", but the directory begins at %" PRIu64,
                        file, name_size, entry->name, place->size, place->offset, room);
     if (sb_load_u16(local + 26) != entry->name_size || memcmp(local + LOCAL_SIZE, entry->name, entry->name_size) != 0)
-        return sb_fail(error, SB_CORRUPT, "%s: entry %.*s has another name in its local header", file, name_size, entry->name);
+        return sb_fail(error, SB_CORRUPT, "%s: entry %.*s has another name in its local header", file, name_size,
+                       entry->name);
     entry->data = local + header;
     entry->size = (size_t)place->size;
     return SB_OK;
@@ -162,23 +169,26 @@ static enum sb_status read_entry(struct sb_zip_entry *entry, const char *file, c
     size_t left = (size_t)directory->size - *at;
     if (left < CENTRAL_SIZE || sb_load_u32(central) != central_magic)
         return sb_fail(error, SB_CORRUPT, "%s: the zip directory is damaged at byte %zu of it", file, *at);
-    size_t name_size = sb_load_u16(central + 28), extra_size = sb_load_u16(central + 30), comment_size = sb_load_u16(central + 32);
+    size_t name_size = sb_load_u16(central + 28), extra_size = sb_load_u16(central + 30),
+           comment_size = sb_load_u16(central + 32);
     size_t whole = CENTRAL_SIZE + name_size + extra_size + comment_size;
     if (whole > left)
         return sb_fail(error, SB_CORRUPT, "%s: the zip directory is cut at byte %zu of it", file, *at);
-    *entry = (struct sb_zip_entry){.name = (const char *)central + CENTRAL_SIZE, .name_size = name_size,
-                                   .crc32 = sb_load_u32(central + 16)};
+    *entry = (struct sb_zip_entry){
+        .name = (const char *)central + CENTRAL_SIZE, .name_size = name_size, .crc32 = sb_load_u32(central + 16)};
     *at += whole;
     if (!is_printable(entry->name, name_size))
-        return sb_fail(error, SB_CORRUPT, "%s: the name of a zip entry is not UTF-8, or holds a control character", file);
+        return sb_fail(error, SB_CORRUPT, "%s: the name of a zip entry is not UTF-8, or holds a control character",
+                       file);
     if (sb_load_u16(central + 8) & 1)
         return sb_fail(error, SB_UNSUPPORTED, "%s: entry %.*s is encrypted", file, (int)name_size, entry->name);
     if (sb_load_u16(central + 10) != 0)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: entry %.*s is compressed (method %d); torch.save stores plainly", file,
-                       (int)name_size, entry->name, sb_load_u16(central + 10));
+        return sb_fail(error, SB_UNSUPPORTED, "%s: entry %.*s is compressed (method %d); torch.save stores plainly",
+                       file, (int)name_size, entry->name, sb_load_u16(central + 10));
     struct place place;
     if (!read_place(&place, central, central + CENTRAL_SIZE + name_size, extra_size) || place.size != place.stored_size)
-        return sb_fail(error, SB_CORRUPT, "%s: the sizes of entry %.*s contradict each other", file, (int)name_size, entry->name);
+        return sb_fail(error, SB_CORRUPT, "%s: the sizes of entry %.*s contradict each other", file, (int)name_size,
+                       entry->name);
     return locate(entry, file, data, directory->offset, &place, error);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Any bytes as config.json. A config that is accepted keeps its bounds, and written out and read again it is the same. The same
- * bytes as modules.json must not crash either.
+ * Any bytes as config.json. A config that is accepted keeps its bounds, and written out and read again it is the same.
+ * The same bytes as modules.json must not crash either.
  */
 #include "base/json.h"
 #include "weights/config_impl.h"
@@ -25,7 +25,8 @@ static void check_bounds(const struct sb_config *c)
     require(c->num_attention_heads >= 1 && c->attention_head_size >= 1 && c->attention_key_size >= 1);
     require((int64_t)c->num_attention_heads * c->attention_head_size <= 65536);
     require((int64_t)c->num_attention_heads * c->attention_key_size <= 65536);
-    require(c->intermediate_size >= 1 && c->vocab_size >= 1 && c->max_position_embeddings >= 1 && c->type_vocab_size >= 1);
+    require(c->intermediate_size >= 1 && c->vocab_size >= 1 && c->max_position_embeddings >= 1 &&
+            c->type_vocab_size >= 1);
     require(c->layer_norm_eps > 0 && c->max_length >= 1 && c->max_length <= c->max_position_embeddings);
 }
 

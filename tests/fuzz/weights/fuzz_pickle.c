@@ -1,6 +1,6 @@
 /*
- * Any bytes as pytorch_model.bin. The first byte chooses: 0, the rest is the zip file; otherwise the rest is the pickle in a
- * zip file made here, beside a storage "0" of 24 bytes.
+ * Any bytes as pytorch_model.bin. The first byte chooses: 0, the rest is the zip file; otherwise the rest is the pickle
+ * in a zip file made here, beside a storage "0" of 24 bytes.
  */
 #include "tests/fuzz/weights/touch.h"
 
@@ -17,7 +17,8 @@ static void number(struct sb_buffer *out, uint64_t value, size_t width)
 }
 
 /* A local header and the bytes, and in the other buffer the entry of the directory. */
-static void add_entry(struct sb_buffer *zip, struct sb_buffer *directory, const char *name, const void *bytes, size_t size)
+static void add_entry(struct sb_buffer *zip, struct sb_buffer *directory, const char *name, const void *bytes,
+                      size_t size)
 {
     size_t offset = zip->length;
     for (int central = 0; central < 2; central++) {

@@ -1,6 +1,6 @@
 /*
- * Any bytes as a TensorFlow index. The first byte chooses: 0, the rest is the file; otherwise the rest is one block, and the
- * file around it is made here with its checksums right, since a mutation would hardly ever get past them.
+ * Any bytes as a TensorFlow index. The first byte chooses: 0, the rest is the file; otherwise the rest is one block,
+ * and the file around it is made here with its checksums right, since a mutation would hardly ever get past them.
  */
 #include "tests/fuzz/weights/touch.h"
 

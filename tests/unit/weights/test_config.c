@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SIZES "\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":100,"
+#define SIZES                                                                                                          \
+    "\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":"    \
+    "100,"
 #define GOOD SIZES "\"max_position_embeddings\":16"
 
 static struct sb_config read_ok(const char *dir)
@@ -23,8 +25,8 @@ static void expect_error(enum sb_status status, const char *words)
     struct sb_config config;
     struct sb_error error = {0};
     enum sb_status got = sb_config_read(&config, scratch("m"), &error);
-    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s", sb_status_name(status), words,
-                  sb_status_name(got), error.message);
+    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s",
+                  sb_status_name(status), words, sb_status_name(got), error.message);
 }
 
 START_TEST(tiny_models)
@@ -87,8 +89,10 @@ START_TEST(activations)
     static const struct {
         const char *name;
         enum sb_activation activation;
-    } cases[] = {{"gelu", SB_GELU_ERF}, {"gelu_new", SB_GELU_TANH}, {"gelu_tanh", SB_GELU_TANH}, {"gelu_pytorch_tanh", SB_GELU_TANH},
-                 {"relu", SB_RELU},     {"swish", SB_SWISH},        {"silu", SB_SWISH},          {"tanh", SB_TANH},
+    } cases[] = {{"gelu", SB_GELU_ERF},       {"gelu_new", SB_GELU_TANH},
+                 {"gelu_tanh", SB_GELU_TANH}, {"gelu_pytorch_tanh", SB_GELU_TANH},
+                 {"relu", SB_RELU},           {"swish", SB_SWISH},
+                 {"silu", SB_SWISH},          {"tanh", SB_TANH},
                  {"linear", SB_LINEAR}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[600];
@@ -133,13 +137,19 @@ static const struct {
     {"{" GOOD ",\"position_embedding_type\":\"relative_key\"}", SB_UNSUPPORTED, "relative_key"},
     {"{" GOOD ",\"model_type\":\"roformer\",\"rotary_value\":true}", SB_UNSUPPORTED, "rotary_value"},
     {"{" GOOD ",\"model_type\":\"roformer\",\"attention_key_size\":7}", SB_INVALID, "odd"},
-    {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":5,\"intermediate_size\":64,\"vocab_size\":9,\"max_position_embeddings\":9}",
+    {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":5,\"intermediate_size\":64,\"vocab_size\":9,"
+     "\"max_position_embeddings\":9}",
      SB_INVALID, "\"num_attention_heads\" 5 does not divide \"hidden_size\" 32"},
-    {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":1024,\"intermediate_size\":64,\"vocab_size\":9,"
-     "\"max_position_embeddings\":9,\"attention_head_size\":8192}", SB_INVALID, "1024 heads of size 8192"},
+    {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":1024,\"intermediate_size\":64,\"vocab_size\":"
+     "9,"
+     "\"max_position_embeddings\":9,\"attention_head_size\":8192}",
+     SB_INVALID, "1024 heads of size 8192"},
     {"{\"hidden_size\":32,\"num_hidden_layers\":257}", SB_INVALID, "\"num_hidden_layers\""},
-    {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":0}", SB_INVALID, "\"intermediate_size\""},
-    {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":16777217}", SB_INVALID, "\"vocab_size\""},
+    {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":0}", SB_INVALID,
+     "\"intermediate_size\""},
+    {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":"
+     "16777217}",
+     SB_INVALID, "\"vocab_size\""},
 };
 
 START_TEST(bounds)
@@ -154,8 +164,9 @@ END_TEST
 
 START_TEST(odd_heads_with_a_head_size)
 {
-    scratch_text("m/config.json", "{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":5,\"intermediate_size\":64,"
-                                  "\"vocab_size\":9,\"max_position_embeddings\":9,\"attention_head_size\":6}");
+    scratch_text("m/config.json",
+                 "{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":5,\"intermediate_size\":64,"
+                 "\"vocab_size\":9,\"max_position_embeddings\":9,\"attention_head_size\":6}");
     struct sb_config c = read_ok(scratch("m"));
     ck_assert_int_eq(c.attention_head_size, 6);
     ck_assert_int_eq(c.attention_key_size, 6);
@@ -174,7 +185,8 @@ END_TEST
 
 /* ---- sentence-transformers ---- */
 
-#define MODULE(path, type) "{\"idx\":0,\"name\":\"0\",\"path\":\"" path "\",\"type\":\"sentence_transformers.models." type "\"}"
+#define MODULE(path, type)                                                                                             \
+    "{\"idx\":0,\"name\":\"0\",\"path\":\"" path "\",\"type\":\"sentence_transformers.models." type "\"}"
 #define TRANSFORMER MODULE("", "Transformer")
 #define POOLING MODULE("1_Pooling", "Pooling")
 #define NORMALIZE MODULE("2_Normalize", "Normalize")
@@ -189,7 +201,8 @@ static void put_modules(const char *modules, const char *pooling)
 
 START_TEST(modules)
 {
-    put_modules("[" TRANSFORMER "," POOLING "," NORMALIZE "]", "{\"pooling_mode_cls_token\":true,\"pooling_mode_mean_tokens\":false}");
+    put_modules("[" TRANSFORMER "," POOLING "," NORMALIZE "]",
+                "{\"pooling_mode_cls_token\":true,\"pooling_mode_mean_tokens\":false}");
     struct sb_config c = read_ok(scratch("m"));
     ck_assert_int_eq(c.pooling, SB_POOL_CLS);
     ck_assert(c.normalize);
@@ -239,7 +252,8 @@ static const struct {
     {"[" TRANSFORMER "," POOLING "]", "[]", SB_INVALID, "1_Pooling/config.json"},
     {"[" TRANSFORMER "," POOLING "]", "{}", SB_UNSUPPORTED, "pooling by \"nothing\""},
     {"[" TRANSFORMER "," POOLING "]", "{\"pooling_mode_max_tokens\":true}", SB_UNSUPPORTED, "pooling_mode_max_tokens"},
-    {"[" TRANSFORMER "," POOLING "]", "{\"pooling_mode_cls_token\":true,\"pooling_mode_mean_tokens\":true}", SB_UNSUPPORTED, "at once"},
+    {"[" TRANSFORMER "," POOLING "]", "{\"pooling_mode_cls_token\":true,\"pooling_mode_mean_tokens\":true}",
+     SB_UNSUPPORTED, "at once"},
     {"[" TRANSFORMER "," POOLING "]", "{\"pooling_mode\":\"weightedmean\"}", SB_UNSUPPORTED, "weightedmean"},
     {"[" TRANSFORMER "," POOLING "]", "{\"pooling_mode\":3}", SB_INVALID, "pooling_mode"},
 };
@@ -255,7 +269,8 @@ END_TEST
 
 START_TEST(table)
 {
-    struct sb_config c = read_ok(golden("models/tiny-headsize")); /* every size another: H 32, E 24, A*D 40, A*Dk 16, I 64 */
+    struct sb_config c =
+        read_ok(golden("models/tiny-headsize")); /* every size another: H 32, E 24, A*D 40, A*Dk 16, I 64 */
     size_t shape[2];
     for (int role = 0; role < SB_PARAM_ROLES; role++) {
         const struct sb_param_info *info = sb_param_info((enum sb_param_role)role);

@@ -112,7 +112,8 @@ static const char *source(const char *model, const char *format)
         scratch_copy("src/config.json", model_file(model, "config.json"));
     } else if (strcmp(format, "tensorflow") == 0) {
         scratch_copy("src/bert_model.ckpt.index", model_file(model, "bert_model.ckpt.index"));
-        scratch_copy("src/bert_model.ckpt.data-00000-of-00001", model_file(model, "bert_model.ckpt.data-00000-of-00001"));
+        scratch_copy("src/bert_model.ckpt.data-00000-of-00001",
+                     model_file(model, "bert_model.ckpt.data-00000-of-00001"));
         if (strcmp(model, "tiny-roformer") == 0) /* its bert_config.json does not say that it is one */
             scratch_copy("src/config.json", model_file(model, "config.json"));
         else
@@ -148,15 +149,18 @@ START_TEST(every_format)
 }
 END_TEST
 
-/* What the source's own config says beyond ours stays, in the words of the source; what it leaves open is written out. */
+/* What the source's own config says beyond ours stays, in the words of the source; what it leaves open is written out.
+ */
 START_TEST(written_config)
 {
     cJSON *json;
     const char *src = source("tiny-bert", "tensorflow");
-    scratch_text("src/bert_config.json",
-                 "{\"hidden_size\":32,\"num_hidden_layers\":3,\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":200,"
-                 "\"max_position_embeddings\":64,\"do_lower_case\":true,\"directionality\":\"bidi\",\"embedding_size\":null,"
-                 "\"dtype\":\"float64\"}");
+    scratch_text(
+        "src/bert_config.json",
+        "{\"hidden_size\":32,\"num_hidden_layers\":3,\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":"
+        "200,"
+        "\"max_position_embeddings\":64,\"do_lower_case\":true,\"directionality\":\"bidi\",\"embedding_size\":null,"
+        "\"dtype\":\"float64\"}");
     convert_ok(src, scratch("out"), SB_F16);
     ck_assert_int_eq(sb_json_read_file(&json, scratch("out/config.json"), 1 << 20, NULL), SB_OK);
     ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(json, "do_lower_case")));
@@ -231,10 +235,12 @@ static void put_sentence_transformers(bool with_bias, const char *activation)
                  "{\"idx\":3,\"path\":\"3_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}]");
     scratch_text("src/1_Pooling/config.json", "{\"word_embedding_dimension\":32,\"pooling_mode_mean_tokens\":true}");
     scratch_text("src/sentence_bert_config.json", "{\"max_seq_length\":24}");
-    snprintf(config, sizeof config, "{\"in_features\":32,\"out_features\":5,\"bias\":%s,\"activation_function\":\"%s\"}",
+    snprintf(config, sizeof config,
+             "{\"in_features\":32,\"out_features\":5,\"bias\":%s,\"activation_function\":\"%s\"}",
              with_bias ? "true" : "false", activation);
     scratch_text("src/7_MyDense/config.json", config);
-    ck_assert_int_eq(sb_safetensors_begin(&writer, scratch("src/7_MyDense/model.safetensors"), tensors, count, NULL), SB_OK);
+    ck_assert_int_eq(sb_safetensors_begin(&writer, scratch("src/7_MyDense/model.safetensors"), tensors, count, NULL),
+                     SB_OK);
     ck_assert_int_eq(sb_safetensors_write(writer, numbers, floats * sizeof *numbers, NULL), SB_OK);
     ck_assert_int_eq(sb_safetensors_commit(writer, NULL), SB_OK);
 }
@@ -245,8 +251,10 @@ START_TEST(sentence_transformers)
         bool bias;
         const char *class_name;
         enum sb_activation activation;
-    } cases[] = {{true, "torch.nn.modules.activation.Tanh", SB_TANH}, {false, "torch.nn.modules.linear.Identity", SB_LINEAR},
-                 {true, "torch.nn.modules.activation.GELU", SB_GELU_ERF}, {true, "torch.nn.modules.activation.ReLU", SB_RELU},
+    } cases[] = {{true, "torch.nn.modules.activation.Tanh", SB_TANH},
+                 {false, "torch.nn.modules.linear.Identity", SB_LINEAR},
+                 {true, "torch.nn.modules.activation.GELU", SB_GELU_ERF},
+                 {true, "torch.nn.modules.activation.ReLU", SB_RELU},
                  {true, "torch.nn.modules.activation.SiLU", SB_SWISH}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sb_param kernel, bias;
@@ -275,8 +283,8 @@ static void expect_open_error(enum sb_status status, const char *words)
     struct sb_weights *weights;
     struct sb_error error = {0};
     enum sb_status got = sb_weights_open(&weights, scratch("src"), &error);
-    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s", sb_status_name(status), words,
-                  sb_status_name(got), error.message);
+    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s",
+                  sb_status_name(status), words, sb_status_name(got), error.message);
 }
 
 START_TEST(bad_dense)
@@ -293,7 +301,8 @@ START_TEST(bad_dense)
         {"{\"in_features\":32,\"out_features\":6}", SB_CORRUPT, "\"linear.weight\" has another shape"},
         {"{\"in_features\":32,\"out_features\":5,\"bias\":true}", SB_CORRUPT, "\"linear.bias\" is missing"},
         {"{\"in_features\":32,\"out_features\":5,\"bias\":1}", SB_INVALID, "\"bias\""},
-        {"{\"in_features\":32,\"out_features\":5,\"activation_function\":\"torch.nn.modules.activation.Mish\"}", SB_UNSUPPORTED, "Mish"},
+        {"{\"in_features\":32,\"out_features\":5,\"activation_function\":\"torch.nn.modules.activation.Mish\"}",
+         SB_UNSUPPORTED, "Mish"},
         {"{\"in_features\":32,\"out_features\":65537}", SB_INVALID, "\"out_features\""},
     };
     put_sentence_transformers(false, "torch.nn.modules.linear.Identity");
@@ -387,8 +396,10 @@ static void expect_problem(const char *dir, const char *kind, const char *words)
 static const char *use_of(const cJSON *json, const char *name)
 {
     const cJSON *tensor;
-    cJSON_ArrayForEach(tensor, cJSON_GetObjectItem(json, "tensors")) if (strcmp(cJSON_GetObjectItem(tensor, "name")->valuestring, name) == 0)
-        return cJSON_GetObjectItem(tensor, "use")->valuestring;
+    cJSON_ArrayForEach(
+        tensor, cJSON_GetObjectItem(json, "tensors")) if (strcmp(cJSON_GetObjectItem(tensor, "name")->valuestring,
+                                                                 name) == 0) return cJSON_GetObjectItem(tensor, "use")
+        ->valuestring;
     return "absent";
 }
 
@@ -424,8 +435,14 @@ START_TEST(inspects_text)
     bool fits;
     ck_assert_int_eq(sb_inspect(&report, &fits, golden("models/tiny-headsize"), false, NULL), SB_OK);
     ck_assert(fits);
-    static const char *const lines[] = {"format     safetensors\n", "4 heads of 10 (keys 4)", "vector     pooler (linear), normalized",
-                                        "generates  yes", "\nbert.embeddings.word_embeddings.weight ", " [200, 24] ", " F32 ", " used\n",
+    static const char *const lines[] = {"format     safetensors\n",
+                                        "4 heads of 10 (keys 4)",
+                                        "vector     pooler (linear), normalized",
+                                        "generates  yes",
+                                        "\nbert.embeddings.word_embeddings.weight ",
+                                        " [200, 24] ",
+                                        " F32 ",
+                                        " used\n",
                                         "no problems"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ck_assert_msg(strstr(report.data, lines[i]) != NULL, "no \"%s\" in\n%s", lines[i], report.data);

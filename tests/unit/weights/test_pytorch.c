@@ -23,8 +23,8 @@ static void expect_error(enum sb_status status, const char *words)
     struct sb_checkpoint *checkpoint;
     struct sb_error error = {0};
     enum sb_status got = sb_checkpoint_open(&checkpoint, scratch("m"), &error);
-    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s", sb_status_name(status), words,
-                  sb_status_name(got), error.message);
+    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s",
+                  sb_status_name(status), words, sb_status_name(got), error.message);
     ck_assert_ptr_null(checkpoint);
 }
 
@@ -62,7 +62,7 @@ START_TEST(truncated)
 {
     size_t size;
     const char *file = whole_file(golden("models/tiny-bert/pytorch_model.bin"), &size);
-    for (size_t cut = 0; cut < size; cut += cut + 300 > size ? 1 : 1499) {
+    for (size_t cut = 0; cut<size; cut += cut + 300> size ? 1 : 1499) {
         scratch_write("m/pytorch_model.bin", file, cut);
         struct sb_checkpoint *checkpoint;
         ck_assert_int_eq(sb_checkpoint_open(&checkpoint, scratch("m"), NULL), SB_CORRUPT);
@@ -92,7 +92,8 @@ struct item {
     size_t size;
 };
 
-/* A field of the zip to overwrite: `width` bytes at `at` of the structure that begins with this magic, counted from 0. */
+/* A field of the zip to overwrite: `width` bytes at `at` of the structure that begins with this magic, counted from 0.
+ */
 struct lie {
     uint32_t magic;
     int which;
@@ -175,7 +176,8 @@ static void put_zip(const struct item *items, size_t count, bool zip64, const st
 
 #define TEXT(length, text) "X" length "\0\0\0" text /* BINUNICODE; length is one character */
 #define ORDERED_DICT "ccollections\nOrderedDict\n)R"
-#define STORAGE_OF(type, key, elements) "(" TEXT("\7", "storage") "ctorch\n" type "\n" TEXT("\1", key) TEXT("\3", "cpu") elements "tQ"
+#define STORAGE_OF(type, key, elements)                                                                                \
+    "(" TEXT("\7", "storage") "ctorch\n" type "\n" TEXT("\1", key) TEXT("\3", "cpu") elements "tQ"
 #define STORAGE STORAGE_OF("FloatStorage", "0", "K\6")
 #define REBUILD "ctorch._utils\n_rebuild_tensor_v2\n("
 #define TENSOR_OF(storage, offset, shape, strides) REBUILD storage offset shape strides "\x89" ORDERED_DICT "tR"
@@ -184,7 +186,8 @@ static void put_zip(const struct item *items, size_t count, bool zip64, const st
 
 static void put_pickle(const char *pickle, size_t size, const struct lie *lie)
 {
-    const struct item items[] = {{"x/data.pkl", pickle, size}, {"x/byteorder", "little", 6}, {"x/data/0", "aaaabbbbccccddddeeeeffff", 24}};
+    const struct item items[] = {
+        {"x/data.pkl", pickle, size}, {"x/byteorder", "little", 6}, {"x/data/0", "aaaabbbbccccddddeeeeffff", 24}};
     put_zip(items, 3, true, lie);
 }
 
@@ -215,7 +218,8 @@ END_TEST
 START_TEST(large_fields_in_zip64)
 {
     /* the end record saturated: the zip64 record speaks */
-    const struct lie lies[] = {{0x06054b50, 0, 10, 2, 0xFFFF}, {0x06054b50, 0, 12, 4, 0xFFFFFFFF}, {0x06054b50, 0, 16, 4, 0xFFFFFFFF}};
+    const struct lie lies[] = {
+        {0x06054b50, 0, 10, 2, 0xFFFF}, {0x06054b50, 0, 12, 4, 0xFFFFFFFF}, {0x06054b50, 0, 16, 4, 0xFFFFFFFF}};
     for (size_t i = 0; i < 3; i++) {
         put_pickle(good, sizeof good - 1, &lies[i]);
         expect_six_floats();
@@ -223,23 +227,28 @@ START_TEST(large_fields_in_zip64)
 }
 END_TEST
 
-/* A parameter object, a metadata attribute on the dictionary, a module's step counter, memo and frames of protocol 4. */
+/* A parameter object, a metadata attribute on the dictionary, a module's step counter, memo and frames of protocol 4.
+ */
 START_TEST(other_spellings)
 {
-    static const char parameter[] =
-        STATE("ctorch._utils\n_rebuild_parameter\n(" TENSOR "\x88" ORDERED_DICT "tR");
-    static const char metadata[] = "\x80\2" ORDERED_DICT "q\0(" TEXT("\1", "a") TENSOR "u}" TEXT("\11", "_metadata") ORDERED_DICT "sb.";
-    static const char mixed[] = "\x80\2}(" TEXT("\1", "e") "K\5" TEXT("\1", "f") "G?\xF0\0\0\0\0\0\0" TEXT("\1", "l") "](K\1K\2e" TEXT("\1", "n")
-        "N" TEXT("\1", "a") TENSOR TEXT("\1", "i") "J\xFF\xFF\xFF\xFF" TEXT("\1", "j") "\x8A\2\xFF\xFF" "u.";
-    static const char protocol4[] = "\x80\4\x95\0\0\0\0\0\0\0\0}\x94(\x8C\1" "a\x94\x8C\14torch._utils\x94\x8C\22_rebuild_tensor_v2\x94\x93\x94("
-        STORAGE "K\0K\2K\3\x86\x94K\3K\1\x86\x94\x89" ORDERED_DICT "t\x94R\x94u.";
+    static const char parameter[] = STATE("ctorch._utils\n_rebuild_parameter\n(" TENSOR "\x88" ORDERED_DICT "tR");
+    static const char metadata[] =
+        "\x80\2" ORDERED_DICT "q\0(" TEXT("\1", "a") TENSOR "u}" TEXT("\11", "_metadata") ORDERED_DICT "sb.";
+    static const char mixed[] =
+        "\x80\2}(" TEXT("\1", "e") "K\5" TEXT("\1", "f") "G?\xF0\0\0\0\0\0\0" TEXT("\1", "l") "](K\1K\2e" TEXT(
+            "\1", "n") "N" TEXT("\1", "a") TENSOR TEXT("\1", "i") "J\xFF\xFF\xFF\xFF" TEXT("\1", "j") "\x8A\2\xFF\xFF"
+                                                                                                      "u.";
+    static const char protocol4[] = "\x80\4\x95\0\0\0\0\0\0\0\0}\x94(\x8C\1"
+                                    "a\x94\x8C\14torch._utils\x94\x8C\22_rebuild_tensor_v2\x94\x93\x94(" STORAGE
+                                    "K\0K\2K\3\x86\x94K\3K\1\x86\x94\x89" ORDERED_DICT "t\x94R\x94u.";
     static const char one_by_one[] = "\x80\2}" TEXT("\1", "a") TENSOR "s.";
     static const char seven_arguments[] = STATE(REBUILD STORAGE "K\0K\2K\3\x86K\3K\1\x86\x89" ORDERED_DICT "}tR");
     const struct {
         const char *pickle;
         size_t size;
-    } spellings[] = {{parameter, sizeof parameter - 1}, {metadata, sizeof metadata - 1},     {mixed, sizeof mixed - 1},
-                     {protocol4, sizeof protocol4 - 1}, {one_by_one, sizeof one_by_one - 1}, {seven_arguments, sizeof seven_arguments - 1}};
+    } spellings[] = {{parameter, sizeof parameter - 1},   {metadata, sizeof metadata - 1},
+                     {mixed, sizeof mixed - 1},           {protocol4, sizeof protocol4 - 1},
+                     {one_by_one, sizeof one_by_one - 1}, {seven_arguments, sizeof seven_arguments - 1}};
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
         put_pickle(spellings[i].pickle, spellings[i].size, NULL);
         expect_six_floats();
@@ -277,14 +286,18 @@ END_TEST
 /* Every dtype by its storage name. */
 START_TEST(storages)
 {
-#define TYPE(name, elements) {STATE(TENSOR_OF(STORAGE_OF(name, "0", elements), "K\0", "K\1\x85", "K\1\x85")), name}
+#define TYPE(name, elements)                                                                                           \
+    {                                                                                                                  \
+        STATE(TENSOR_OF(STORAGE_OF(name, "0", elements), "K\0", "K\1\x85", "K\1\x85")), name                           \
+    }
     static const struct {
         char pickle[300];
         const char *name;
-    } cases[] = {TYPE("HalfStorage", "K\x0C"), TYPE("BFloat16Storage", "K\x0C"), TYPE("DoubleStorage", "K\3"), TYPE("LongStorage", "K\3"),
-                 TYPE("IntStorage", "K\6"), TYPE("ShortStorage", "K\x0C"), TYPE("CharStorage", "K\x18"), TYPE("ByteStorage", "K\x18"),
-                 TYPE("BoolStorage", "K\x18")};
-    static const enum sb_dtype dtypes[] = {SB_F16, SB_BF16, SB_F64, SB_I64, SB_I32, SB_DTYPE_OTHER, SB_I8, SB_U8, SB_DTYPE_OTHER};
+    } cases[] = {TYPE("HalfStorage", "K\x0C"), TYPE("BFloat16Storage", "K\x0C"), TYPE("DoubleStorage", "K\3"),
+                 TYPE("LongStorage", "K\3"),   TYPE("IntStorage", "K\6"),        TYPE("ShortStorage", "K\x0C"),
+                 TYPE("CharStorage", "K\x18"), TYPE("ByteStorage", "K\x18"),     TYPE("BoolStorage", "K\x18")};
+    static const enum sb_dtype dtypes[] = {SB_F16,         SB_BF16, SB_F64, SB_I64,        SB_I32,
+                                           SB_DTYPE_OTHER, SB_I8,   SB_U8,  SB_DTYPE_OTHER};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_pickle(cases[i].pickle, sizeof cases[i].pickle, NULL); /* what follows STOP is not read */
         struct sb_checkpoint *checkpoint = open_ok(scratch("m"));
@@ -306,18 +319,22 @@ static const struct {
     /* attacks: what pickle would execute */
     {P("cos\nsystem\n(" TEXT("\2", "id") "tR."), SB_UNSUPPORTED, "asks for os.system"},
     {P("cposix\nsystem\n" TEXT("\2", "id") "\x85R."), SB_UNSUPPORTED, "asks for posix.system"},
-    {P("\x80\4\x8C\10builtins\x8C\4eval\x93\x8C\1" "1\x85R."), SB_UNSUPPORTED, "asks for builtins.eval"},
+    {P("\x80\4\x8C\10builtins\x8C\4eval\x93\x8C\1"
+       "1\x85R."),
+     SB_UNSUPPORTED, "asks for builtins.eval"},
     {P("c__builtin__\nexec\n."), SB_UNSUPPORTED, "asks for __builtin__.exec"},
     {P("ctorch\nload\n."), SB_UNSUPPORTED, "asks for torch.load"},
     {P("ctorch._utils\n_rebuild_qtensor\n."), SB_UNSUPPORTED, "_rebuild_qtensor"},
     {P("ccollections\nOrderedDict.__init__\n."), SB_UNSUPPORTED, "asks for collections.OrderedDict.__init__"},
     {P("ccollections\nOrderedDict\x1B[2J\n."), SB_UNSUPPORTED, "OrderedDict?[2J"},
-    {P("(ios\nsystem\n."), SB_UNSUPPORTED, "opcode 0x69"},                          /* INST */
-    {P("(cos\nsystem\no."), SB_UNSUPPORTED, "asks for os.system"},                  /* OBJ */
-    {P("(ccollections\nOrderedDict\no."), SB_UNSUPPORTED, "opcode 0x6f"},           /* OBJ */
-    {P("\x80\2" "ccollections\nOrderedDict\n)\x81."), SB_UNSUPPORTED, "opcode 0x81"}, /* NEWOBJ */
-    {P("\x82\1."), SB_UNSUPPORTED, "opcode 0x82"},                                  /* EXT1 */
-    {P("P1\n."), SB_UNSUPPORTED, "opcode 0x50"},                                    /* PERSID */
+    {P("(ios\nsystem\n."), SB_UNSUPPORTED, "opcode 0x69"},                /* INST */
+    {P("(cos\nsystem\no."), SB_UNSUPPORTED, "asks for os.system"},        /* OBJ */
+    {P("(ccollections\nOrderedDict\no."), SB_UNSUPPORTED, "opcode 0x6f"}, /* OBJ */
+    {P("\x80\2"
+       "ccollections\nOrderedDict\n)\x81."),
+     SB_UNSUPPORTED, "opcode 0x81"},               /* NEWOBJ */
+    {P("\x82\1."), SB_UNSUPPORTED, "opcode 0x82"}, /* EXT1 */
+    {P("P1\n."), SB_UNSUPPORTED, "opcode 0x50"},   /* PERSID */
     {P("ccollections\nOrderedDict\n(K\1tR."), SB_UNSUPPORTED, "collections.OrderedDict with arguments"},
     {P("ctorch\nFloatStorage\n)R."), SB_UNSUPPORTED, "calls torch.FloatStorage"},
     /* damage */
@@ -359,8 +376,12 @@ static const struct {
     {P("G\1\2\3"), SB_CORRUPT, "inside a number"},
     {P("\x8A\x09\1\2\3\4\5\6\7\x08\x09."), SB_CORRUPT, "more than 64 bits"},
     {P("\x8A\4\1\2"), SB_CORRUPT, "cut one"},
-    {P("X\xFF\xFF\xFF\xFF" "a"), SB_CORRUPT, "longer than 4096"},
-    {P("\x8D\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF" "a"), SB_CORRUPT, "longer than 4096"},
+    {P("X\xFF\xFF\xFF\xFF"
+       "a"),
+     SB_CORRUPT, "longer than 4096"},
+    {P("\x8D\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"
+       "a"),
+     SB_CORRUPT, "longer than 4096"},
     {P("X\5\0\0\0abc"), SB_CORRUPT, "inside a string"},
     {P("X\1\0\0\0\xFF."), SB_CORRUPT, "not UTF-8"},
     /* not a state dictionary */
@@ -378,25 +399,34 @@ static const struct {
     {P(STATE(REBUILD "K\1K\0K\2K\3\x86K\3K\1\x86\x89}tR")), SB_CORRUPT, "no storage"},
     {P(STATE(TENSOR_OF("K\1Q", "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "no storage"},
     {P(STATE(TENSOR_OF("(K\1K\2K\3K\4K\5tQ", "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "no storage"},
-    {P(STATE(TENSOR_OF(STORAGE_OF("FloatStorage", "0", "J\xFF\xFF\xFF\xFF"), "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "no storage"},
-    {P(STATE(TENSOR_OF(STORAGE_OF("FloatStorage", "1", "K\6"), "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "x/data/1, which is not there"},
-    {P(STATE(TENSOR_OF(STORAGE_OF("FloatStorage", "0", "K\5"), "K\0", "K\5\x85", "K\1\x85"))), SB_CORRUPT, "has 24 bytes, but tensor \"a\" claims 5"},
-    {P(STATE(TENSOR_OF(STORAGE_OF("DoubleStorage", "0", "K\6"), "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "claims 6 elements of DoubleStorage"},
-    {P(STATE(TENSOR_OF(STORAGE_OF("FloatStorage", "0", "\x8A\x08\6\0\0\0\0\0\0\x40"), "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "claims 4611686018427387910"},
+    {P(STATE(TENSOR_OF(STORAGE_OF("FloatStorage", "0", "J\xFF\xFF\xFF\xFF"), "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT,
+     "no storage"},
+    {P(STATE(TENSOR_OF(STORAGE_OF("FloatStorage", "1", "K\6"), "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT,
+     "x/data/1, which is not there"},
+    {P(STATE(TENSOR_OF(STORAGE_OF("FloatStorage", "0", "K\5"), "K\0", "K\5\x85", "K\1\x85"))), SB_CORRUPT,
+     "has 24 bytes, but tensor \"a\" claims 5"},
+    {P(STATE(TENSOR_OF(STORAGE_OF("DoubleStorage", "0", "K\6"), "K\0", "K\6\x85", "K\1\x85"))), SB_CORRUPT,
+     "claims 6 elements of DoubleStorage"},
+    {P(STATE(TENSOR_OF(STORAGE_OF("FloatStorage", "0", "\x8A\x08\6\0\0\0\0\0\0\x40"), "K\0", "K\6\x85", "K\1\x85"))),
+     SB_CORRUPT, "claims 4611686018427387910"},
     {P(STATE(TENSOR_OF(STORAGE, "K\1", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "reaches beyond the 6 elements"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\7\x85", "K\1\x85"))), SB_CORRUPT, "reaches beyond"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\2K\3\x86", "K\4K\1\x86"))), SB_CORRUPT, "reaches beyond"},
-    {P(STATE(TENSOR_OF(STORAGE, "\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "reaches beyond"},
-    {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\3K\2\x86", "\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7FK\1\x86"))), SB_CORRUPT, "reaches beyond"},
+    {P(STATE(TENSOR_OF(STORAGE, "\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", "K\6\x85", "K\1\x85"))), SB_CORRUPT,
+     "reaches beyond"},
+    {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\3K\2\x86", "\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7FK\1\x86"))), SB_CORRUPT,
+     "reaches beyond"},
     {P(STATE(TENSOR_OF(STORAGE, "J\xFF\xFF\xFF\xFF", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "damaged"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "J\xFF\xFF\xFF\xFF\x85", "K\1\x85"))), SB_CORRUPT, "damaged"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\6\x85", "J\xFF\xFF\xFF\xFF\x85"))), SB_CORRUPT, "damaged"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\6\x85", ")"))), SB_CORRUPT, "damaged"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\6", "K\1"))), SB_CORRUPT, "damaged"},
-    {P(STATE(TENSOR_OF(STORAGE, "K\0", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t"))), SB_CORRUPT, "more than 8 dimensions"},
+    {P(STATE(TENSOR_OF(STORAGE, "K\0", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t"))), SB_CORRUPT,
+     "more than 8 dimensions"},
     /* a gigabyte of repeated elements from 24 bytes */
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "J\0\0\0\x10\x85", "K\0\x85"))), SB_LIMIT, "repeats elements"},
-    {P(STATE(REBUILD STORAGE "K\0K\6\x85K\1\x85\x89" ORDERED_DICT "}" TEXT("\4", "conj") "\x88stR")), SB_UNSUPPORTED, "conjugated"},
+    {P(STATE(REBUILD STORAGE "K\0K\6\x85K\1\x85\x89" ORDERED_DICT "}" TEXT("\4", "conj") "\x88stR")), SB_UNSUPPORTED,
+     "conjugated"},
 };
 
 START_TEST(bad_pickle)
@@ -454,7 +484,9 @@ static const struct {
     {{0x02014b50, 2, 10, 2, 93}, SB_UNSUPPORTED, "compressed (method 93)"},
     {{0x02014b50, 0, 20, 4, 1}, SB_CORRUPT, "sizes of entry x/data.pkl contradict"},
     {{0x02014b50, 2, 24, 4, 0x7FFFFFFF}, SB_CORRUPT, "sizes of entry x/data/0 contradict"},
-    {{0x02014b50, 2, 20, 8, UINT64_MAX}, SB_CORRUPT, "sizes of entry x/data/0 contradict"}, /* zip64, without its field */
+    {{0x02014b50, 2, 20, 8, UINT64_MAX},
+     SB_CORRUPT,
+     "sizes of entry x/data/0 contradict"}, /* zip64, without its field */
     {{0x02014b50, 2, 20, 8, UINT64_C(0x7FFFFFFF7FFFFFFF)}, SB_CORRUPT, "claims 2147483647 bytes"},
     {{0x02014b50, 2, 42, 4, 0x7FFFFFFF}, SB_CORRUPT, "is not at byte"},
     {{0x02014b50, 2, 42, 4, 1}, SB_CORRUPT, "is not at byte"},
@@ -490,10 +522,13 @@ static const char floats[] = "aaaabbbbccccddddeeeeffff";
 
 START_TEST(strange_archives)
 {
-    const struct item two[] = {{"x/data.pkl", good, sizeof good - 1}, {"y/data.pkl", good, sizeof good - 1}, {"x/data/0", floats, 24}};
-    const struct item twice[] = {{"x/data.pkl", good, sizeof good - 1}, {"x/data/0", floats, 24}, {"x/data/0", floats, 24}};
+    const struct item two[] = {
+        {"x/data.pkl", good, sizeof good - 1}, {"y/data.pkl", good, sizeof good - 1}, {"x/data/0", floats, 24}};
+    const struct item twice[] = {
+        {"x/data.pkl", good, sizeof good - 1}, {"x/data/0", floats, 24}, {"x/data/0", floats, 24}};
     const struct item none[] = {{"x/data/0", floats, 24}};
-    const struct item big[] = {{"x/data.pkl", good, sizeof good - 1}, {"x/data/0", floats, 24}, {"x/byteorder", "big", 3}};
+    const struct item big[] = {
+        {"x/data.pkl", good, sizeof good - 1}, {"x/data/0", floats, 24}, {"x/byteorder", "big", 3}};
     put_zip(two, 3, true, NULL);
     expect_error(SB_CORRUPT, "several data.pkl");
     put_zip(twice, 3, true, NULL);

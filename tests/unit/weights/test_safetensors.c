@@ -35,8 +35,8 @@ static void expect_error(const char *dir, enum sb_status status, const char *wor
     struct sb_checkpoint *checkpoint;
     struct sb_error error = {0};
     enum sb_status got = sb_checkpoint_open(&checkpoint, dir, &error);
-    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s", sb_status_name(status), words,
-                  sb_status_name(got), error.message);
+    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s",
+                  sb_status_name(status), words, sb_status_name(got), error.message);
     ck_assert_ptr_null(checkpoint);
 }
 
@@ -113,7 +113,8 @@ START_TEST(contents)
 }
 END_TEST
 
-#define T(name, dtype, shape, offsets) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+#define T(name, dtype, shape, offsets)                                                                                 \
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
 static const struct {
     const char *header;
@@ -149,10 +150,12 @@ static const struct {
     {"{" T("a", "F32", "[1]", "[0,9007199254740991]") "}", 4, SB_CORRUPT, "truncated"},
     {"{" T("a", "F32", "[2]", "[0,4]") "}", 4, SB_CORRUPT, "has 4 bytes, but its shape and dtype F32 ask for 2 x 4"},
     {"{" T("a", "F16", "[1]", "[0,4]") "}", 4, SB_CORRUPT, "ask for 1 x 2"},
-    {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[3,7]") "}", 7, SB_CORRUPT, "\"b\" begins at byte 3 of the data and overlaps \"a\""},
+    {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[3,7]") "}", 7, SB_CORRUPT,
+     "\"b\" begins at byte 3 of the data and overlaps \"a\""},
     {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[0,4]") "}", 4, SB_CORRUPT, "overlaps"},
     {"{" T("b", "F32", "[2]", "[4,12]") "," T("a", "F32", "[3]", "[0,12]") "}", 12, SB_CORRUPT, "overlaps"},
-    {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[5,9]") "}", 9, SB_CORRUPT, "bytes 4 to 5 of the data, before tensor \"b\""},
+    {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[5,9]") "}", 9, SB_CORRUPT,
+     "bytes 4 to 5 of the data, before tensor \"b\""},
     {"{" T("a", "F32", "[1]", "[1,5]") "}", 5, SB_CORRUPT, "bytes 0 to 1"},
     {"{" T("a", "F32", "[1]", "[0,4]") "}", 5, SB_CORRUPT, "end at byte 4 of the data, which has 5"},
     {"{}", 1, SB_CORRUPT, "end at byte 0"},
@@ -339,7 +342,8 @@ START_TEST(refuses_to_write)
     ck_assert_int_eq(sb_safetensors_write(writer, "1234", 4, &error), SB_OK);
     ck_assert_int_eq(sb_safetensors_commit(writer, &error), SB_INVALID);
     ck_assert_str_eq(whole_file(path, NULL), "old"); /* nothing lost */
-    ck_assert_int_eq(sb_safetensors_begin(&writer, scratch("none/model.safetensors"), &tensor, 1, &error), SB_NOT_FOUND);
+    ck_assert_int_eq(sb_safetensors_begin(&writer, scratch("none/model.safetensors"), &tensor, 1, &error),
+                     SB_NOT_FOUND);
     sb_safetensors_abandon(NULL);
 }
 END_TEST

@@ -24,8 +24,8 @@ static void expect_error(const char *dir, enum sb_status status, const char *wor
     struct sb_checkpoint *checkpoint;
     struct sb_error error = {0};
     enum sb_status got = sb_checkpoint_open(&checkpoint, dir, &error);
-    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s", sb_status_name(status), words,
-                  sb_status_name(got), error.message);
+    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s",
+                  sb_status_name(status), words, sb_status_name(got), error.message);
     ck_assert_ptr_null(checkpoint);
 }
 
@@ -49,8 +49,10 @@ static const struct {
     {"checkpoints/keras-bert-toy", "tensorflow (1 shard)", 139, true, "bert/embeddings/word_embeddings", 15, 4},
     {"checkpoints/two-shard-ckpt", "tensorflow (2 shards)", 250, true, NULL, 0, 0},
     {"checkpoints/snappy-index", "tensorflow (1 shard)", 619, false, "bert/embeddings/word_embeddings", 30522, 768},
-    {"checkpoints/simbert-small-index", "tensorflow (1 shard)", 110, false, "bert/encoder/embedding_hidden_mapping_in/kernel", 128, 384},
-    {"checkpoints/google-chinese-index", "tensorflow (1 shard)", 206, false, "bert/embeddings/position_embeddings", 512, 768},
+    {"checkpoints/simbert-small-index", "tensorflow (1 shard)", 110, false,
+     "bert/encoder/embedding_hidden_mapping_in/kernel", 128, 384},
+    {"checkpoints/google-chinese-index", "tensorflow (1 shard)", 206, false, "bert/embeddings/position_embeddings", 512,
+     768},
 };
 
 START_TEST(real_files)
@@ -114,7 +116,8 @@ START_TEST(strange_extras)
 {
     struct sb_checkpoint *checkpoint;
     scratch_copy("m/bert_model.ckpt.index", golden("models/tiny-bert/bert_model.ckpt.index"));
-    scratch_copy("m/bert_model.ckpt.data-00000-of-00001", golden("models/tiny-bert/bert_model.ckpt.data-00000-of-00001"));
+    scratch_copy("m/bert_model.ckpt.data-00000-of-00001",
+                 golden("models/tiny-bert/bert_model.ckpt.data-00000-of-00001"));
     checkpoint = open_ok(scratch("m"));
     const struct sb_tensor *step = sb_checkpoint_find(checkpoint, "global_step");
     int64_t value;
@@ -198,7 +201,8 @@ static void varint(struct sb_buffer *out, uint64_t value)
 }
 
 /* An entry of a block: `shared` bytes of the key before, then key. */
-static void entry(struct sb_buffer *block, size_t shared, const char *key, size_t key_size, const void *value, size_t value_size)
+static void entry(struct sb_buffer *block, size_t shared, const char *key, size_t key_size, const void *value,
+                  size_t value_size)
 {
     varint(block, shared);
     varint(block, key_size);
@@ -302,18 +306,25 @@ static const struct {
     {B(HEADER), B("a"), B("\x08\x7F"), SB_UNSUPPORTED, "unknown dtype 127"},
     {B(HEADER), B("a"), B("\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"), SB_UNSUPPORTED, "unknown dtype"},
     {B(HEADER), B("a"), B("\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x02"), SB_CORRUPT, "\"a\" is damaged"},
-    {B(HEADER), B("a"), B("\x08\x01" SHAPE23 "\x28\x14"), SB_CORRUPT, "has 20 bytes, but its shape and dtype DT_FLOAT ask for 6 x 4"},
+    {B(HEADER), B("a"), B("\x08\x01" SHAPE23 "\x28\x14"), SB_CORRUPT,
+     "has 20 bytes, but its shape and dtype DT_FLOAT ask for 6 x 4"},
     {B(HEADER), B("a"), B("\x08\x02" SHAPE23 "\x28\x18"), SB_CORRUPT, "ask for 6 x 8"},
     {B(HEADER), B("a"), B("\x08\x01" SHAPE23 "\x28\x18\x20\x01"), SB_CORRUPT, "24 bytes at 1, but the file has 24"},
-    {B(HEADER), B("a"), B("\x08\x01" SHAPE23 "\x28\x18\x20\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"), SB_CORRUPT, "truncated"},
+    {B(HEADER), B("a"), B("\x08\x01" SHAPE23 "\x28\x18\x20\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"), SB_CORRUPT,
+     "truncated"},
     {B(HEADER), B("a"), B("\x08\x01" SHAPE23 "\x28\x18\x18\x01"), SB_CORRUPT, "data file 1 of 1"},
     {B(HEADER), B("a"), B("\x08\x01" SHAPE23 "\x28\x18\x3A\x00"), SB_UNSUPPORTED, "slices"},
     {B(HEADER), B("\0slice"), B("\x08\x01"), SB_UNSUPPORTED, "slices"},
     {B(HEADER), B("a"), B("\x08\x01\x12\x02\x18\x01"), SB_UNSUPPORTED, "unknown shape"},
-    {B(HEADER), B("a"), B("\x08\x01\x12\x0D\x12\x0B\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"), SB_CORRUPT, "no size"},
-    {B(HEADER), B("a"), B("\x08\x01\x12\x0E\x12\x05\x08\x80\x80\x80\x40\x12\x05\x08\x80\x80\x80\x40"), SB_CORRUPT, "ask for 18014398509481984 x 4"},
-    {B(HEADER), B("a"), B("\x08\x01\x12\x15\x12\x05\x08\x80\x80\x80\x40\x12\x05\x08\x80\x80\x80\x40\x12\x05\x08\x80\x80\x80\x40"), SB_CORRUPT, "counted"},
-    {B(HEADER), B("a"), B("\x08\x01\x12\x12\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00"), SB_UNSUPPORTED, "more than 8 dimensions"},
+    {B(HEADER), B("a"), B("\x08\x01\x12\x0D\x12\x0B\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"), SB_CORRUPT,
+     "no size"},
+    {B(HEADER), B("a"), B("\x08\x01\x12\x0E\x12\x05\x08\x80\x80\x80\x40\x12\x05\x08\x80\x80\x80\x40"), SB_CORRUPT,
+     "ask for 18014398509481984 x 4"},
+    {B(HEADER), B("a"),
+     B("\x08\x01\x12\x15\x12\x05\x08\x80\x80\x80\x40\x12\x05\x08\x80\x80\x80\x40\x12\x05\x08\x80\x80\x80\x40"),
+     SB_CORRUPT, "counted"},
+    {B(HEADER), B("a"), B("\x08\x01\x12\x12\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00\x12\x00"),
+     SB_UNSUPPORTED, "more than 8 dimensions"},
     {B(HEADER), B("a"), B("\x08\x01\x12\x7F"), SB_CORRUPT, "damaged"},
     {B(HEADER), B("a"), B("\x08\x01\x12\x02\x12\x7F"), SB_CORRUPT, "damaged"},
     {B(HEADER), B("a"), B("\x0B\x01"), SB_CORRUPT, "damaged"},
@@ -385,7 +396,10 @@ START_TEST(bad_blocks)
     sb_buffer_bytes(&block, "\0\x7F\0a", 4);
     end_block(&block);
     expect_bad_block(&block, 0, SB_CORRUPT, "claims 0 + 127 + 0 bytes");
-    sb_buffer_bytes(&block, "\0\1\x7F" "a", 4);
+    sb_buffer_bytes(&block,
+                    "\0\1\x7F"
+                    "a",
+                    4);
     end_block(&block);
     expect_bad_block(&block, 0, SB_CORRUPT, "claims 0 + 1 + 127 bytes");
     entry(&block, 0, long_key, sizeof long_key, "", 0);

@@ -24,8 +24,8 @@ static void expect_error(enum sb_status status, const char *words)
     struct sb_weights *weights;
     struct sb_error error = {0};
     enum sb_status got = sb_weights_open(&weights, scratch("m"), &error);
-    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s", sb_status_name(status), words,
-                  sb_status_name(got), error.message);
+    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s",
+                  sb_status_name(status), words, sb_status_name(got), error.message);
     ck_assert_ptr_null(weights);
 }
 
@@ -43,7 +43,8 @@ static void expect_same(const struct sb_weights *a, const struct sb_weights *b)
     for (int role = 0; role < SB_PARAM_ROLES; role++) {
         int layers = sb_param_info((enum sb_param_role)role)->per_layer ? sb_weights_config(a)->num_hidden_layers : 1;
         for (int layer = 0; layer < layers; layer++) {
-            struct sb_param p = sb_weights_get(a, (enum sb_param_role)role, layer), q = sb_weights_get(b, (enum sb_param_role)role, layer);
+            struct sb_param p = sb_weights_get(a, (enum sb_param_role)role, layer),
+                            q = sb_weights_get(b, (enum sb_param_role)role, layer);
             ck_assert_int_eq(p.data != NULL, q.data != NULL);
             ck_assert_uint_eq(p.rows, q.rows);
             ck_assert_uint_eq(p.columns, q.columns);
@@ -86,7 +87,8 @@ END_TEST
 START_TEST(google_layout)
 {
     scratch_copy("m/bert_model.ckpt.index", model_file("tiny-factorised", "bert_model.ckpt.index"));
-    scratch_copy("m/bert_model.ckpt.data-00000-of-00001", model_file("tiny-factorised", "bert_model.ckpt.data-00000-of-00001"));
+    scratch_copy("m/bert_model.ckpt.data-00000-of-00001",
+                 model_file("tiny-factorised", "bert_model.ckpt.data-00000-of-00001"));
     scratch_copy("m/bert_config.json", model_file("tiny-factorised", "bert_config.json"));
     struct sb_weights *weights = open_ok(scratch("m")), *reference = open_ok(model_file("tiny-factorised", ""));
     expect_same(reference, weights);
@@ -102,7 +104,8 @@ END_TEST
 START_TEST(roformer_without_its_name)
 {
     scratch_copy("m/bert_model.ckpt.index", model_file("tiny-roformer", "bert_model.ckpt.index"));
-    scratch_copy("m/bert_model.ckpt.data-00000-of-00001", model_file("tiny-roformer", "bert_model.ckpt.data-00000-of-00001"));
+    scratch_copy("m/bert_model.ckpt.data-00000-of-00001",
+                 model_file("tiny-roformer", "bert_model.ckpt.data-00000-of-00001"));
     scratch_copy("m/bert_config.json", model_file("tiny-roformer", "bert_config.json"));
     expect_error(SB_CORRUPT, "position_embeddings.weight\" is missing; a RoFormer has none, but its config must say");
 }
@@ -286,16 +289,27 @@ static bool replace(struct sb_tensor *tensor, char *name)
 }
 
 static const char *const required[] = {
-    "bert.embeddings.word_embeddings.weight", "bert.embeddings.token_type_embeddings.weight",
-    "bert.embeddings.position_embeddings.weight", "bert.embeddings.LayerNorm.weight", "bert.embeddings.LayerNorm.bias",
-    "bert.encoder.embedding_hidden_mapping_in.weight", "bert.encoder.embedding_hidden_mapping_in.bias",
-    "bert.encoder.layer.0.attention.self.query.weight", "bert.encoder.layer.1.attention.self.key.bias",
-    "bert.encoder.layer.2.attention.self.value.weight", "bert.encoder.layer.2.attention.output.dense.bias",
-    "bert.encoder.layer.1.attention.output.LayerNorm.weight", "bert.encoder.layer.0.intermediate.dense.weight",
-    "bert.encoder.layer.0.output.dense.bias", "bert.encoder.layer.2.output.LayerNorm.bias",
+    "bert.embeddings.word_embeddings.weight",
+    "bert.embeddings.token_type_embeddings.weight",
+    "bert.embeddings.position_embeddings.weight",
+    "bert.embeddings.LayerNorm.weight",
+    "bert.embeddings.LayerNorm.bias",
+    "bert.encoder.embedding_hidden_mapping_in.weight",
+    "bert.encoder.embedding_hidden_mapping_in.bias",
+    "bert.encoder.layer.0.attention.self.query.weight",
+    "bert.encoder.layer.1.attention.self.key.bias",
+    "bert.encoder.layer.2.attention.self.value.weight",
+    "bert.encoder.layer.2.attention.output.dense.bias",
+    "bert.encoder.layer.1.attention.output.LayerNorm.weight",
+    "bert.encoder.layer.0.intermediate.dense.weight",
+    "bert.encoder.layer.0.output.dense.bias",
+    "bert.encoder.layer.2.output.LayerNorm.bias",
     /* a head is whole or not there */
-    "bert.pooler.dense.weight", "bert.pooler.dense.bias", "cls.predictions.transform.dense.weight",
-    "cls.predictions.transform.LayerNorm.bias", "cls.predictions.bias",
+    "bert.pooler.dense.weight",
+    "bert.pooler.dense.bias",
+    "cls.predictions.transform.dense.weight",
+    "cls.predictions.transform.LayerNorm.bias",
+    "cls.predictions.bias",
 };
 
 START_TEST(missing)
@@ -317,10 +331,16 @@ START_TEST(wrong_shapes)
         size_t shape[3];
         const char *words;
     } cases[] = {
-        {"bert.embeddings.word_embeddings.weight", 2, {199, 16}, "has shape [199, 16], but the config asks for [200, 16]"},
+        {"bert.embeddings.word_embeddings.weight",
+         2,
+         {199, 16},
+         "has shape [199, 16], but the config asks for [200, 16]"},
         {"bert.embeddings.word_embeddings.weight", 2, {16, 200}, "has shape [16, 200]"},
         {"bert.embeddings.word_embeddings.weight", 1, {3200}, "has shape [3200]"},
-        {"bert.encoder.layer.0.intermediate.dense.weight", 2, {32, 64}, "has shape [32, 64], but the config asks for [64, 32]"},
+        {"bert.encoder.layer.0.intermediate.dense.weight",
+         2,
+         {32, 64},
+         "has shape [32, 64], but the config asks for [64, 32]"},
         {"bert.encoder.layer.1.output.dense.bias", 2, {1, 32}, "has shape [1, 32], but the config asks for [32]"},
         {"bert.encoder.layer.1.output.dense.bias", 0, {0}, "has shape []"},
         {"bert.encoder.layer.1.output.dense.bias", 3, {32, 1, 1}, "has shape [32, 1, 1]"},
@@ -365,7 +385,8 @@ START_TEST(mixed_dtypes)
     victim = "bert.encoder.layer.1.output.dense.bias";
     for (int i = 0; i < 3; i++) {
         static const enum sb_dtype dtypes[] = {SB_F64, SB_F16, SB_BF16};
-        replacement = (struct sb_tensor){.dtype = dtypes[i], .rank = 1, .shape = {32}, .data = i == 0 ? (void *)wide : half};
+        replacement =
+            (struct sb_tensor){.dtype = dtypes[i], .rank = 1, .shape = {32}, .data = i == 0 ? (void *)wide : half};
         if (i > 0)
             sb_from_f32(half, dtypes[i], expected, 32);
         rewrite("tiny-factorised", replace, NULL, 0);
