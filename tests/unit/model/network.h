@@ -51,6 +51,13 @@ static inline const float *network_forward(struct network *n, struct sb_row *row
     return n->logits;
 }
 
+static inline struct sb_row network_step_row(const struct network *n, const struct sb_decoder_row *next)
+{
+    return (struct sb_row){.ids = next->history + next->length - 1, .segments = &n->target_segment, .length = 1, .cache = n->cache,
+                           .is_step = true, .position = next->length - 1, .path = next->path, .path_length = next->path_length,
+                           .slot = next->slot};
+}
+
 /* Decodes to the end through the cache. prefix: prompt tokens that see each other (0: causal). */
 static inline struct sb_decoder *network_decode(struct network *n, const struct sb_decode_options *options, const int32_t *prompt,
                                                 size_t prompt_length, size_t prefix, size_t max_rows)
@@ -69,9 +76,7 @@ static inline struct sb_decoder *network_decode(struct network *n, const struct 
         struct sb_decoder_row next;
         for (size_t i = 0; i < sb_decoder_rows(decoder); i++)
             if (sb_decoder_row(decoder, i, &next)) {
-                struct sb_row row = {.ids = next.history + next.length - 1, .segments = &n->target_segment, .length = 1,
-                                     .cache = n->cache, .is_step = true, .position = next.length - 1, .path = next.path,
-                                     .path_length = next.path_length, .slot = next.slot};
+                struct sb_row row = network_step_row(n, &next);
                 sb_decoder_accept(decoder, i, network_forward(n, &row));
             }
     }
