@@ -20,7 +20,7 @@
 
 /* What the key/value cache of one task may take. Sampling keeps within it by running fewer samples at a time; beams that need
    more are refused. */
-#define SB_PARAPHRASE_CACHE_BYTES ((size_t)512 << 20)
+#define SB_PARAPHRASE_CACHE_BYTES ((size_t)384 << 20)
 
 /* Code points [start, end) of the text. */
 struct sb_text_range {
