@@ -37,6 +37,11 @@ void sb_checkpoint_close(struct sb_checkpoint *checkpoint)
     free(checkpoint);
 }
 
+bool sb_is_float(enum sb_dtype dtype)
+{
+    return dtype == SB_F32 || dtype == SB_F16 || dtype == SB_BF16 || dtype == SB_F64;
+}
+
 bool sb_shape_count(size_t *count, const size_t *shape, int rank)
 {
     size_t product = 1;

@@ -77,6 +77,9 @@ SB_MUST_CHECK enum sb_status sb_checkpoint_finish(struct sb_checkpoint *checkpoi
 /* NULL if absent; only after finish. */
 const struct sb_stored *sb_checkpoint_find_stored(const struct sb_checkpoint *checkpoint, const char *name);
 
+/* A format that parameters may have: sb_to_f32 reads it. */
+bool sb_is_float(enum sb_dtype dtype);
+
 /* *count = product of shape; false when it does not fit size_t. */
 bool sb_shape_count(size_t *count, const size_t *shape, int rank);
 

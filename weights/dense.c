@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "weights/checkpoint_impl.h"
 #include "weights/config_impl.h"
 
 #include <inttypes.h>
@@ -79,7 +80,7 @@ static enum sb_status find(struct sb_param *param, const struct sb_checkpoint *c
     if (tensor->rank != rank || tensor->shape[rank - 1] != columns || (rows && tensor->shape[0] != rows))
         return sb_fail(error, SB_CORRUPT,
                        "%s: tensor \"%s\" has another shape than in_features and out_features ask for", folder, name);
-    if (tensor->dtype > SB_F64)
+    if (!sb_is_float(tensor->dtype))
         return sb_fail(error, SB_UNSUPPORTED, "%s: tensor \"%s\" has dtype %s; weights must be f32, f16, bf16 or f64",
                        folder, name, tensor->stored_dtype);
     if (!tensor->data)

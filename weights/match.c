@@ -77,16 +77,10 @@ static bool fits(struct matcher *m, const struct sb_tensor *tensor, const size_t
                     file_of(tensor), tensor->name, have, want);
         return false;
     }
-    switch (tensor->dtype) {
-    case SB_F32:
-    case SB_F16:
-    case SB_BF16:
-    case SB_F64: return true;
-    default:
+    if (!sb_is_float(tensor->dtype))
         add_problem(m, "dtype", SB_UNSUPPORTED, "%s: tensor \"%s\" has dtype %s; weights must be f32, f16, bf16 or f64",
                     file_of(tensor), tensor->name, tensor->stored_dtype);
-        return false;
-    }
+    return sb_is_float(tensor->dtype);
 }
 
 static struct sb_param make_param(const struct sb_tensor *tensor, const size_t shape[2], int rank, bool is_transposed)

@@ -181,7 +181,11 @@ START_TEST(in_place)
     const char *src = source("tiny-keysize", "tensorflow");
     scratch_text("src/tokenizer.json", "{}");
     convert_ok(src, scratch("out"), SB_BF16);
+    struct stat before, after;
+    ck_assert_int_eq(stat(scratch("src/vocab.txt"), &before), 0);
     convert_ok(src, scratch("src/../src"), SB_BF16);
+    ck_assert_int_eq(stat(scratch("src/vocab.txt"), &after), 0);
+    ck_assert_uint_eq(before.st_ino, after.st_ino); /* what need not change is not written again */
     ck_assert_str_eq(whole_file(scratch("src/tokenizer.json"), NULL), "{}");
     expect_same_model(scratch("out"), src, SB_BF16);
     struct sb_weights *weights = open_ok(src);

@@ -353,6 +353,7 @@ static const struct {
     {P("}K\1a."), SB_CORRUPT, "no list"},
     {P("a."), SB_CORRUPT, "a container that is not there"},
     {P("}(s."), SB_CORRUPT, "a container that is not there"},
+    {P("}(K\1K\2s."), SB_CORRUPT, "a container that is not there"}, /* it is below the mark */
     {P("K\1(\x86."), SB_CORRUPT, "a tuple takes more values"},
     {P("\x85."), SB_CORRUPT, "a tuple takes more values"},
     {P("R."), SB_CORRUPT, "no function"},
@@ -418,6 +419,7 @@ static const struct {
      "reaches beyond"},
     {P(STATE(TENSOR_OF(STORAGE, "J\xFF\xFF\xFF\xFF", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "damaged"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "J\xFF\xFF\xFF\xFF\x85", "K\1\x85"))), SB_CORRUPT, "damaged"},
+    {P(STATE(TENSOR_OF(STORAGE, "\x8A\1\xFF", "K\6\x85", "K\1\x85"))), SB_CORRUPT, "damaged"}, /* -1, not 255 */
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\6\x85", "J\xFF\xFF\xFF\xFF\x85"))), SB_CORRUPT, "damaged"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\6\x85", ")"))), SB_CORRUPT, "damaged"},
     {P(STATE(TENSOR_OF(STORAGE, "K\0", "K\6", "K\1"))), SB_CORRUPT, "damaged"},
