@@ -1,0 +1,156 @@
+/* Collections as a whole: create, describe, list, drop. All of it is disk work, so it runs on background threads. */
+#include "server/embedding.h"
+#include "server/routes.h"
+#include "server/server_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_collection(struct sb_buffer *body, const struct sb_collection_info *info)
+{
+    sb_buffer_text(body, "{\"object\":\"collection\",\"name\":");
+    sb_buffer_json_string(body, info->name, strlen(info->name));
+    sb_buffer_text(body, ",\"model\":");
+    sb_buffer_json_string(body, info->model_name, strlen(info->model_name));
+    sb_buffer_format(body, ",\"dimensions\":%d,\"count\":%lld,\"created_at\":%lld}", info->dimensions, (long long)info->count,
+                     (long long)info->created_at);
+}
+
+/* Answers with the collection that the path names. */
+static void send_description(struct sb_request *request, int status)
+{
+    struct sb_collection_info info;
+    struct sb_error error;
+    enum sb_status described = sb_store_describe(request->server->store, request->params[0], &info, &error);
+    if (described != SB_OK) {
+        sb_request_fail(request, described, NULL, &error);
+        return;
+    }
+    print_collection(&request->reply.body, &info);
+    sb_request_send(request, status);
+}
+
+/* ---- create ---- */
+
+static void release_model(void *state)
+{
+    sb_model_release(state);
+}
+
+static void create(struct sb_request *request)
+{
+    const struct sb_model *model = request->state;
+    struct sb_collection_info info = {.dimensions = sb_model_dimensions(model)};
+    struct sb_error error;
+    bool created;
+    const char *name = request->params[0];
+    enum sb_status status = SB_OK;
+    if (strlen(name) > SB_COLLECTION_NAME_MAX)
+        status = sb_fail(&error, SB_INVALID, "the collection's name has %zu bytes; at most %d are possible", strlen(name),
+                         SB_COLLECTION_NAME_MAX);
+    snprintf(info.name, sizeof info.name, "%s", name);
+    snprintf(info.model_name, sizeof info.model_name, "%s", sb_model_name(model));
+    snprintf(info.model_hash, sizeof info.model_hash, "%s", sb_model_hash(model));
+    if (status == SB_OK)
+        status = sb_store_create(request->server->store, &info, &created, &error);
+    if (status != SB_OK)
+        sb_request_fail(request, status, NULL, &error);
+    else
+        send_description(request, created ? 201 : 200);
+}
+
+void sb_handle_collection_create(struct sb_request *request)
+{
+    struct sb_parse parse = {0};
+    const char *name = NULL;
+    if (request->body.length > 0) {
+        if (!sb_request_json(request, &parse.object))
+            return;
+        if (!sb_parse_string(&parse, "model", &name)) {
+            sb_request_parse_failed(request, &parse);
+            return;
+        }
+    }
+    request->state = sb_request_model(request, name);
+    if (!request->state)
+        return;
+    request->free_state = release_model;
+    sb_request_later(request, create);
+}
+
+/* ---- describe, list, drop ---- */
+
+static void describe(struct sb_request *request)
+{
+    send_description(request, 200);
+}
+
+void sb_handle_collection_describe(struct sb_request *request)
+{
+    sb_request_later(request, describe);
+}
+
+static void count(struct sb_request *request)
+{
+    struct sb_collection_info info;
+    struct sb_error error;
+    enum sb_status status = sb_store_describe(request->server->store, request->params[0], &info, &error);
+    if (status != SB_OK) {
+        sb_request_fail(request, status, NULL, &error);
+        return;
+    }
+    sb_buffer_format(&request->reply.body, "{\"count\":%lld}", (long long)info.count);
+    sb_request_send(request, 200);
+}
+
+void sb_handle_sentences_count(struct sb_request *request)
+{
+    sb_request_later(request, count);
+}
+
+static void list(struct sb_request *request)
+{
+    struct sb_collection_info *infos;
+    struct sb_error error;
+    size_t n;
+    enum sb_status status = sb_store_list(request->server->store, &infos, &n, &error);
+    if (status != SB_OK) {
+        sb_request_fail(request, status, NULL, &error);
+        return;
+    }
+    struct sb_buffer *body = &request->reply.body;
+    sb_buffer_text(body, "{\"object\":\"list\",\"data\":[");
+    for (size_t i = 0; i < n; i++) {
+        sb_buffer_text(body, i ? "," : "");
+        print_collection(body, &infos[i]);
+    }
+    sb_buffer_text(body, "]}");
+    free(infos);
+    sb_request_send(request, 200);
+}
+
+void sb_handle_collection_list(struct sb_request *request)
+{
+    sb_request_later(request, list);
+}
+
+static void drop(struct sb_request *request)
+{
+    struct sb_error error;
+    const char *name = request->params[0];
+    enum sb_status status = sb_store_drop(request->server->store, name, &error);
+    if (status != SB_OK) {
+        sb_request_fail(request, status, NULL, &error);
+        return;
+    }
+    sb_buffer_text(&request->reply.body, "{\"object\":\"collection\",\"name\":");
+    sb_buffer_json_string(&request->reply.body, name, strlen(name));
+    sb_buffer_text(&request->reply.body, ",\"deleted\":true}");
+    sb_request_send(request, 200);
+}
+
+void sb_handle_collection_drop(struct sb_request *request)
+{
+    sb_request_later(request, drop);
+}
