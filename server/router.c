@@ -1,0 +1,110 @@
+#include "server/router.h"
+
+#include "server/routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OPENAI SB_STYLE_OPENAI
+#define TEI SB_STYLE_TEI
+
+static const struct sb_route routes[] = {
+    {"POST", "/v1/embeddings", OPENAI, sb_handle_embeddings, false},
+    {"POST", "/embeddings", OPENAI, sb_handle_embeddings, false},
+    {"GET", "/v1/models", OPENAI, sb_handle_models, false},
+    {"GET", "/v1/models/{model}", OPENAI, sb_handle_model, false},
+    {"POST", "/v1/paraphrases", OPENAI, sb_handle_paraphrases, false},
+    {"POST", "/v1/rerank", OPENAI, sb_handle_cohere_rerank, false},
+    {"GET", "/gen_synonyms", SB_STYLE_SERVING, sb_handle_gen_synonyms, false},
+
+    {"POST", "/embed", TEI, sb_handle_embed, false},
+    {"POST", "/similarity", TEI, sb_handle_similarity, false},
+    {"POST", "/rerank", TEI, sb_handle_rerank, false},
+    {"POST", "/tokenize", TEI, sb_handle_tokenize, false},
+    {"POST", "/decode", TEI, sb_handle_decode, false},
+
+    {"GET", "/v1/collections", OPENAI, sb_handle_collection_list, false},
+    {"PUT", "/v1/collections/{collection}", OPENAI, sb_handle_collection_create, false},
+    {"GET", "/v1/collections/{collection}", OPENAI, sb_handle_collection_describe, false},
+    {"DELETE", "/v1/collections/{collection}", OPENAI, sb_handle_collection_drop, false},
+    {"GET", "/v1/collections/{collection}/count", OPENAI, sb_handle_sentences_count, false},
+    {"POST", "/v1/collections/{collection}/similar", OPENAI, sb_handle_similar, false},
+    {"POST", "/v1/collections/{collection}/delete", OPENAI, sb_handle_sentences_delete, false},
+    {"POST", "/v1/collections/{collection}/sentences", OPENAI, sb_handle_sentences_upsert, false},
+    {"GET", "/v1/collections/{collection}/sentences", OPENAI, sb_handle_sentences_scroll, false},
+    {"GET", "/v1/collections/{collection}/sentences/{id}", OPENAI, sb_handle_sentence_get, false},
+    {"DELETE", "/v1/collections/{collection}/sentences/{id}", OPENAI, sb_handle_sentence_delete, false},
+
+    {"GET", "/", TEI, sb_handle_health, true},
+    {"GET", "/ping", TEI, sb_handle_health, true},
+    {"GET", "/health", TEI, sb_handle_health, true},
+    {"GET", "/docs", TEI, sb_handle_docs, true},
+    {"GET", "/openapi.json", TEI, sb_handle_openapi, true},
+    {"GET", "/info", TEI, sb_handle_info, false},
+    {"GET", "/metrics", TEI, sb_handle_metrics, false},
+};
+enum { ROUTES = sizeof routes / sizeof *routes };
+
+/* Whether path has the pattern's form; takes what stands in the places of {…}. */
+static bool fits(const char *pattern, const char *path, struct sb_route_match *match)
+{
+    size_t params = 0;
+    while (*pattern && *path) {
+        if (*pattern != '{') {
+            if (*pattern++ != *path++)
+                return false;
+            continue;
+        }
+        size_t size = strcspn(path, "/");
+        if (size == 0)
+            return false;
+        match->params[params].text = path;
+        match->params[params++].size = size;
+        path += size;
+        pattern = strchr(pattern, '}') + 1;
+    }
+    return !*pattern && !*path;
+}
+
+static void add_method(char *allow, size_t size, const char *method)
+{
+    size_t length = strlen(allow);
+    snprintf(allow + length, size - length, "%s%s", length ? ", " : "", method);
+}
+
+enum sb_route_result sb_route_find(const char *method, const char *path, struct sb_route_match *match)
+{
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    *match = (struct sb_route_match){.style = strncmp(path, "/v1/", 4) == 0 ? SB_STYLE_OPENAI : SB_STYLE_TEI};
+    for (size_t i = 0; i < ROUTES; i++) {
+        if (!fits(routes[i].pattern, path, match))
+            continue;
+        match->style = routes[i].style;
+        if (strcmp(routes[i].method, wanted) == 0) {
+            match->route = &routes[i];
+            return SB_ROUTE_FOUND;
+        }
+        add_method(match->allow, sizeof match->allow, routes[i].method);
+    }
+    return match->allow[0] ? SB_ROUTE_WRONG_METHOD : SB_ROUTE_UNKNOWN;
+}
+
+size_t sb_route_count(void)
+{
+    return ROUTES;
+}
+
+const struct sb_route *sb_route_at(size_t index)
+{
+    return &routes[index];
+}
+
+size_t sb_route_index(const struct sb_route *route)
+{
+    return (size_t)(route - routes);
+}
+
+void sb_route_name(size_t index, char *name, size_t size)
+{
+    snprintf(name, size, "%s %s", routes[index].method, routes[index].pattern);
+}

@@ -1,0 +1,30 @@
+/* What the parts of one server share. */
+#ifndef SB_SERVER_SERVER_IMPL_H
+#define SB_SERVER_SERVER_IMPL_H
+
+#include "retrieval/store.h"
+#include "server/background.h"
+#include "server/metrics.h"
+#include "server/registry.h"
+#include "server/scheduler.h"
+#include "server/server.h"
+
+#include <stdatomic.h>
+
+struct sb_http;
+
+/* Bodies larger than this are parsed, tokenized and printed by background threads. */
+enum { SB_INLINE_BYTES = 64 << 10 };
+
+struct sb_server {
+    struct sb_server_options options; /* with what was left open filled in: threads, max_generation_bytes */
+    struct sb_registry *registry;
+    struct sb_scheduler *scheduler;
+    struct sb_background *background;
+    struct sb_store *store;
+    struct sb_metrics *metrics;
+    struct sb_http *http;
+    _Atomic size_t generation_bytes; /* key/value caches of the paraphrase tasks that live */
+};
+
+#endif

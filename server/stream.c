@@ -1,0 +1,122 @@
+#include "server/stream.h"
+
+#include "server/http.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 4096 };
+
+struct sb_stream {
+    struct sb_request *request;
+    pthread_mutex_t lock;
+    struct sb_buffer pending; /* not sent yet: from sent on */
+    size_t sent;
+    bool waiting; /* the connection is suspended until there is something to send */
+    bool ended;   /* no more events will come */
+    bool closed;  /* HTTP reads no more */
+};
+
+struct sb_stream *sb_stream_new(struct sb_request *request)
+{
+    struct sb_stream *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        return NULL;
+    stream->request = request;
+    pthread_mutex_init(&stream->lock, NULL);
+    request->reply.stream = stream;
+    return stream;
+}
+
+void sb_stream_free(struct sb_stream *stream)
+{
+    if (!stream)
+        return;
+    sb_buffer_free(&stream->pending);
+    pthread_mutex_destroy(&stream->lock);
+    free(stream);
+}
+
+void sb_stream_start(struct sb_stream *stream)
+{
+    struct sb_request *request = stream->request;
+    request->reply.content_type = "text/event-stream";
+    request->reply.status = 200;
+    sb_http_retain(request); /* the writer's reference, until sb_stream_end */
+    sb_request_respond(request);
+}
+
+/* With the lock held. */
+static void wake(struct sb_stream *stream)
+{
+    if (!stream->waiting)
+        return;
+    stream->waiting = false;
+    sb_http_resume(stream->request);
+}
+
+void sb_stream_event(struct sb_stream *stream, const char *data, size_t size)
+{
+    pthread_mutex_lock(&stream->lock);
+    if (!stream->closed) {
+        sb_buffer_text(&stream->pending, "data: ");
+        sb_buffer_bytes(&stream->pending, data, size);
+        sb_buffer_text(&stream->pending, "\n\n");
+        wake(stream);
+    }
+    pthread_mutex_unlock(&stream->lock);
+}
+
+void sb_stream_end(struct sb_stream *stream)
+{
+    struct sb_request *request = stream->request;
+    pthread_mutex_lock(&stream->lock);
+    stream->ended = true;
+    wake(stream);
+    pthread_mutex_unlock(&stream->lock);
+    sb_http_release(request);
+}
+
+/* Called by an HTTP thread. 0 goes with a suspended connection. */
+static ssize_t read_pending(void *context, uint64_t position, char *out, size_t size)
+{
+    struct sb_stream *stream = context;
+    ssize_t n = 0;
+    (void)position;
+    pthread_mutex_lock(&stream->lock);
+    size_t left = stream->pending.length - stream->sent;
+    if (stream->pending.failed) {
+        n = MHD_CONTENT_READER_END_WITH_ERROR;
+    } else if (left > 0) {
+        if (left > size)
+            left = size;
+        memcpy(out, stream->pending.data + stream->sent, left);
+        stream->sent += left;
+        n = (ssize_t)left;
+    } else if (stream->ended) {
+        n = MHD_CONTENT_READER_END_OF_STREAM;
+    } else {
+        sb_buffer_reset(&stream->pending);
+        stream->sent = 0;
+        stream->waiting = true;
+        sb_http_suspend(stream->request);
+    }
+    pthread_mutex_unlock(&stream->lock);
+    return n;
+}
+
+static void close_reader(void *context)
+{
+    struct sb_stream *stream = context;
+    pthread_mutex_lock(&stream->lock);
+    stream->closed = true;
+    stream->waiting = false;
+    pthread_mutex_unlock(&stream->lock);
+}
+
+struct MHD_Response *sb_stream_response(struct sb_stream *stream)
+{
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_pending, stream, close_reader);
+}
