@@ -5,22 +5,18 @@
 #include "server/embedding.h"
 #include "server/routes.h"
 #include "server/server_impl.h"
+#include "server/vector_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { SCROLL_DEFAULT = 100, SCROLL_MAX = 1000, TOP_K_MAX = 1000 };
 
-static void json_text(struct sb_buffer *body, const char *text)
-{
-    sb_buffer_json_string(body, text, strlen(text));
-}
-
 /* The members of a sentence's object, without its braces. */
 static void print_members(struct sb_buffer *body, const struct sb_sentence *sentence)
 {
     sb_buffer_text(body, "\"id\":");
-    json_text(body, sentence->id);
+    sb_put_text(body, sentence->id);
     sb_buffer_text(body, ",\"text\":");
     sb_buffer_json_string(body, sentence->text, sentence->text_size);
     sb_buffer_format(body, ",\"metadata\":%s", sentence->metadata ? sentence->metadata : "{}");
@@ -50,7 +46,7 @@ static struct sb_model *collection_model(struct sb_request *request)
 static void normalize_vectors(struct sb_embedding *e)
 {
     for (size_t i = 0; i < e->rows.count; i++)
-        sb_embedding_vector(e, i, e->dimensions, true, e->vectors + i * e->dimensions);
+        sb_embedding_vector(e, i, e->dimensions, SB_LENGTH_ONE, e->vectors + i * e->dimensions);
 }
 
 static void print_usage(struct sb_buffer *body, const struct sb_embedding *e)
@@ -209,7 +205,7 @@ static void print_matches(struct sb_buffer *body, const struct sb_search_results
             sb_buffer_text(body, i > first ? ",{" : "{");
             print_members(body, &results->matches[i].sentence);
             sb_buffer_text(body, ",\"score\":");
-            sb_buffer_float(body, (float)results->matches[i].score);
+            sb_put_score(body, results->matches[i].score);
             sb_buffer_text(body, "}");
         }
         sb_buffer_text(body, "]}");
@@ -234,7 +230,7 @@ static void similar_search(struct sb_request *request)
     sb_buffer_text(body, "{\"object\":\"list\",\"data\":[");
     print_matches(body, &results);
     sb_buffer_text(body, "],\"model\":");
-    json_text(body, sb_model_name(e->model));
+    sb_put_text(body, sb_model_name(e->model));
     sb_buffer_text(body, ",");
     print_usage(body, e);
     sb_buffer_text(body, "}");
@@ -310,12 +306,12 @@ static void print_page(struct sb_buffer *body, const struct sb_sentences *found,
     }
     sb_buffer_text(body, "],\"first_id\":");
     if (count)
-        json_text(body, found->items[0].id);
+        sb_put_text(body, found->items[0].id);
     else
         sb_buffer_text(body, "null");
     sb_buffer_text(body, ",\"last_id\":");
     if (count)
-        json_text(body, found->items[count - 1].id);
+        sb_put_text(body, found->items[count - 1].id);
     else
         sb_buffer_text(body, "null");
     sb_buffer_format(body, ",\"has_more\":%s}", found->count > limit ? "true" : "false");
@@ -419,7 +415,7 @@ static void delete_one(struct sb_request *request)
         return;
     }
     sb_buffer_text(&request->reply.body, "{\"object\":\"sentence\",\"id\":");
-    json_text(&request->reply.body, id);
+    sb_put_text(&request->reply.body, id);
     sb_buffer_text(&request->reply.body, ",\"deleted\":true}");
     sb_request_send(request, 200);
 }

@@ -24,6 +24,7 @@ struct sb_server {
     struct sb_store *store;
     struct sb_metrics *metrics;
     struct sb_http *http;
+    int port;
     _Atomic size_t generation_bytes; /* key/value caches of the paraphrase tasks that live */
 };
 

@@ -1,0 +1,221 @@
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "server/http.h"
+#include "server/server_impl.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { BACKGROUND_THREADS = 2 };
+
+struct sb_server_options sb_server_defaults(void)
+{
+    struct sb_scheduler_options scheduler = sb_scheduler_defaults();
+    return (struct sb_server_options){
+        .host = "127.0.0.1",
+        .port = 8080,
+        .data = "data",
+        .max_queue = scheduler.max_queue,
+        .max_batch_tokens = scheduler.max_batch_tokens,
+        .max_batch_rows = scheduler.max_batch_rows,
+        .max_client_batch = 2048,
+        .max_body_bytes = 8 << 20,
+        .max_connections = 1024,
+        .request_timeout_ms = 60000,
+        .receive_timeout_ms = 30000,
+    };
+}
+
+static enum sb_status check(const struct sb_server_options *o, struct sb_error *error)
+{
+    const struct {
+        const char *name;
+        int64_t value, low, high;
+    } bounds[] = {
+        {"models", (int64_t)o->model_count, 1, SB_REGISTRY_MAX},
+        {"threads", o->threads, 0, 1024},
+        {"max_queue", (int64_t)o->max_queue, 1, 1 << 20},
+        {"max_client_batch", (int64_t)o->max_client_batch, 1, 1 << 20},
+        {"max_body_bytes", (int64_t)o->max_body_bytes, 1024, 1 << 30},
+        {"max_connections", o->max_connections, 1, 1 << 16},
+        {"request_timeout_ms", o->request_timeout_ms, 0, 3600000},
+        {"receive_timeout_ms", o->receive_timeout_ms, 100, 3600000},
+    };
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        if (bounds[i].value < bounds[i].low || bounds[i].value > bounds[i].high)
+            return sb_fail(error, SB_INVALID, "%s is %lld; %lld to %lld are possible", bounds[i].name, (long long)bounds[i].value,
+                           (long long)bounds[i].low, (long long)bounds[i].high);
+    if (!o->data || !o->data[0])
+        return sb_fail(error, SB_INVALID, "the data directory is not set");
+    return SB_OK;
+}
+
+static size_t default_generation_bytes(void)
+{
+    size_t limit = sb_memory_limit(), memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGE_SIZE);
+    return (limit && limit < memory ? limit : memory) / 4;
+}
+
+static void fill_in(struct sb_server_options *o)
+{
+    if (o->threads == 0)
+        o->threads = sb_cpu_count();
+    if (o->max_generation_bytes == 0)
+        o->max_generation_bytes = default_generation_bytes();
+}
+
+/* Every connection is a file; some more are the models, the database and ours. */
+static void allow_files(int connections)
+{
+    struct rlimit files;
+    rlim_t wanted = (rlim_t)connections + 64;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+        return;
+    files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &files); /* what it does not give, accept() will miss */
+}
+
+static enum sb_status open_models(struct sb_server *s, struct sb_error *error)
+{
+    const struct sb_server_options *o = &s->options;
+    struct sb_pool *pool = sb_pool_new(o->threads);
+    enum sb_status status = sb_registry_new(&s->registry, error);
+    for (size_t i = 0; i < o->model_count && status == SB_OK; i++) {
+        struct sb_model_options options = {.name = o->models[i].name, .kernels = o->kernels, .dtype = o->dtype, .pool = pool};
+        struct sb_model *model;
+        int64_t start = sb_now_ns();
+        status = sb_model_open(&model, o->models[i].dir, &options, error);
+        if (status != SB_OK)
+            break;
+        status = sb_registry_add(s->registry, model, error);
+        sb_log(SB_LOG_INFO, "server", "model %s: %d dimensions, %s, %s, %.0f MB in %.0f ms", sb_model_name(model),
+               sb_model_dimensions(model), sb_model_dtype(model), sb_model_can_generate(model) ? "embeds and writes" : "embeds only",
+               (double)sb_model_bytes(model) / 1e6, (double)(sb_now_ns() - start) / 1e6);
+        sb_model_release(model);
+    }
+    if (status == SB_OK && o->default_model && o->default_model[0])
+        status = sb_registry_set_default(s->registry, o->default_model, error);
+    sb_pool_free(pool);
+    return status;
+}
+
+static enum sb_status open_store(struct sb_server *s, struct sb_error *error)
+{
+    enum sb_status status = sb_make_folders(s->options.data, error);
+    if (status != SB_OK)
+        return sb_fail_context(error, status, "data directory");
+    char *path = sb_path_join(s->options.data, "simbert.db");
+    if (!path)
+        return sb_fail(error, SB_NO_MEMORY, "data directory: no memory");
+    status = sb_store_open(&s->store, path, NULL, error);
+    free(path);
+    return status;
+}
+
+static void on_pass(void *context, size_t rows, size_t tokens)
+{
+    struct sb_server *s = context;
+    sb_metrics_pass(s->metrics, rows, tokens);
+}
+
+static enum sb_status start_threads(struct sb_server *s, struct sb_error *error)
+{
+    const struct sb_server_options *o = &s->options;
+    struct sb_scheduler_options scheduler = {.threads = o->threads, .max_queue = o->max_queue,
+                                             .max_batch_tokens = o->max_batch_tokens, .max_batch_rows = o->max_batch_rows,
+                                             .on_pass = on_pass, .context = s};
+    enum sb_status status = sb_metrics_new(&s->metrics, sb_route_count(), error);
+    if (status == SB_OK)
+        status = sb_scheduler_new(&s->scheduler, &scheduler, error);
+    if (status == SB_OK)
+        status = sb_background_new(&s->background, BACKGROUND_THREADS, error);
+    return status;
+}
+
+enum sb_status sb_server_start(struct sb_server **server, const struct sb_server_options *options, struct sb_error *error)
+{
+    struct sb_listener listener = {.fd = -1};
+    *server = NULL;
+    enum sb_status status = check(options, error);
+    if (status != SB_OK)
+        return status;
+    struct sb_server *s = calloc(1, sizeof *s);
+    if (!s)
+        return sb_fail(error, SB_NO_MEMORY, "server: no memory");
+    s->options = *options;
+    fill_in(&s->options);
+    allow_files(options->max_connections);
+    status = sb_listen(&listener, options->host, options->port, error);
+    if (status == SB_OK)
+        status = open_store(s, error);
+    if (status == SB_OK)
+        status = open_models(s, error);
+    if (status == SB_OK)
+        status = start_threads(s, error);
+    if (status == SB_OK) {
+        status = sb_http_start(&s->http, s, &listener, error);
+        listener.fd = -1;
+    }
+    if (status != SB_OK) {
+        if (listener.fd >= 0)
+            close(listener.fd);
+        sb_server_stop(s);
+        return status;
+    }
+    s->port = listener.port;
+    *server = s;
+    char url[300];
+    sb_listener_url(&listener, options->host, url, sizeof url);
+    sb_log(SB_LOG_INFO, "server", "listening on %s", url);
+    if (options->on_ready)
+        options->on_ready(options->context, url);
+    return SB_OK;
+}
+
+int sb_server_port(const struct sb_server *server)
+{
+    return server->port;
+}
+
+void sb_server_stop(struct sb_server *server)
+{
+    if (!server)
+        return;
+    if (server->http)
+        sb_http_drain(server->http); /* all requests are answered: nothing below has work left */
+    sb_http_free(server->http);
+    sb_scheduler_free(server->scheduler);
+    sb_background_free(server->background);
+    sb_store_close(server->store);
+    sb_registry_free(server->registry);
+    sb_metrics_free(server->metrics);
+    free(server);
+}
+
+enum sb_status sb_server_run(const struct sb_server_options *options, struct sb_error *error)
+{
+    struct sb_server *server;
+    sigset_t ends, before;
+    int signal_number;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, &before); /* before any thread starts: they inherit it */
+    enum sb_status status = sb_server_start(&server, options, error);
+    if (status == SB_OK) {
+        sigwait(&ends, &signal_number);
+        sb_log(SB_LOG_INFO, "server", "%s: finishing what runs; again to end at once",
+               signal_number == SIGINT ? "interrupted" : "terminated");
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        sb_server_stop(server);
+        sb_log(SB_LOG_INFO, "server", "stopped");
+    } else {
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    return status;
+}
