@@ -66,16 +66,15 @@ static void embed(float *vector, const char *text)
     sb_encoding_free(&encoding);
 }
 
-static double similarity(const char *a, const char *b)
+/* Cosine of a vector to a text's. */
+static double similarity(const float *x, const char *text)
 {
     size_t n = (size_t)sb_model_dimensions(model);
-    float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
+    float *y = malloc(n * sizeof *y);
     double dot = 0, xx = 0, yy = 0;
-    embed(x, a);
-    embed(y, b);
+    embed(y, text);
     for (size_t i = 0; i < n; i++)
         dot += (double)x[i] * (double)y[i], xx += (double)x[i] * (double)x[i], yy += (double)y[i] * (double)y[i];
-    free(x);
     free(y);
     return dot / sqrt(xx * yy);
 }
@@ -86,6 +85,8 @@ static void check_results(const struct sb_task *task, const char *source, const 
     size_t count;
     const struct sb_paraphrase *r = sb_paraphrase_task_results(task, &count);
     ck_assert_uint_le(count, (size_t)o->n);
+    float *vector = malloc((size_t)sb_model_dimensions(model) * sizeof *vector);
+    embed(vector, source);
     for (size_t i = 0; i < count; i++) {
         ck_assert_uint_eq(strlen(r[i].text), r[i].size);
         ck_assert_uint_gt(r[i].size, 0);
@@ -95,12 +96,13 @@ static void check_results(const struct sb_task *task, const char *source, const 
             ck_assert_msg(!same_text(r[i].text, r[j].text), "'%s' and '%s'", r[j].text, r[i].text);
         ck_assert(i == 0 || !o->rerank || r[i - 1].similarity >= r[i].similarity);
         ck_assert(r[i].similarity >= o->min_similarity && r[i].similarity <= o->max_similarity);
-        ck_assert_msg(fabs(r[i].similarity - similarity(source, r[i].text)) < 1e-6, "'%s': %.7f, alone %.7f", r[i].text, r[i].similarity,
-                      similarity(source, r[i].text));
+        double alone = similarity(vector, r[i].text);
+        ck_assert_msg(fabs(r[i].similarity - alone) < 1e-6, "'%s': %.7f, alone %.7f", r[i].text, r[i].similarity, alone);
         ck_assert(r[i].logprob < 0 && isfinite(r[i].logprob));
         ck_assert_int_ge(r[i].edit_distance, o->min_edit_distance);
         ck_assert_int_eq(r[i].edit_distance == 0, same_text(r[i].text, source));
     }
+    free(vector);
 }
 
 /* Every candidate is a result or was dropped for one reason; needs n = num_candidates. */
@@ -118,13 +120,13 @@ static void check_counts(const struct sb_task *task, int64_t candidates)
 
 START_TEST(samples)
 {
-    struct sb_paraphrase_options o = options_of(60);
+    struct sb_paraphrase_options o = options_of(40);
     struct sb_task *task = run(question, &o);
     size_t count;
     sb_paraphrase_task_results(task, &count);
     ck_assert_uint_ge(count, 10);
     check_results(task, question, &o);
-    check_counts(task, 60);
+    check_counts(task, 40);
     struct sb_paraphrase_counts c = sb_paraphrase_task_counts(task);
     ck_assert_int_lt(c.decode_steps, c.generated_tokens); /* beginnings are shared */
     sb_task_free(task);
@@ -165,13 +167,13 @@ static void run_together(struct sb_task *a, struct sb_task *b, size_t max_tokens
 
 START_TEST(whatever_else_runs)
 {
-    struct sb_paraphrase_options o = options_of(50), beams = options_of(5);
+    struct sb_paraphrase_options o = options_of(16), beams = options_of(3);
     beams.decode.do_sample = false;
-    beams.decode.num_beams = 5;
+    beams.decode.num_beams = 3;
     struct sb_task *alone = run(question, &o), *beams_alone = run("蚂蚁借呗还款期限是多少", &beams);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct sb_task *task = new_task(question, &o), *other = new_task("蚂蚁借呗还款期限是多少", &beams);
-        run_together(task, other, (size_t[]){1, 3, 17, 512}[i]);
+        run_together(task, other, (size_t[]){1, 17, 512}[i]);
         assert_same(task, alone);
         assert_same(other, beams_alone);
         sb_task_free(task);
@@ -201,13 +203,13 @@ END_TEST
 
 START_TEST(filters)
 {
-    struct sb_paraphrase_options all = options_of(60), o;
+    struct sb_paraphrase_options all = options_of(24), o;
     all.drop_copies = false;
     struct sb_task *unfiltered = run(question, &all), *task;
     size_t total, count, expected;
     const struct sb_paraphrase *r = sb_paraphrase_task_results(unfiltered, &total);
     check_results(unfiltered, question, &all);
-    check_counts(unfiltered, 60);
+    check_counts(unfiltered, 24);
 
     o = all, o.min_similarity = r[total - 1].similarity + 1e-9, o.max_similarity = r[0].similarity - 1e-9;
     expected = 0;
@@ -218,7 +220,7 @@ START_TEST(filters)
     ck_assert_uint_eq(count, expected);
     ck_assert_int_eq(sb_paraphrase_task_counts(task).dropped_similarity, (int64_t)(total - expected));
     check_results(task, question, &o);
-    check_counts(task, 60);
+    check_counts(task, 24);
     sb_task_free(task);
 
     o = all, o.min_edit_distance = 4, expected = 0;
@@ -229,7 +231,7 @@ START_TEST(filters)
     ck_assert_uint_eq(count, expected);
     ck_assert_uint_lt(count, total);
     check_results(task, question, &o);
-    check_counts(task, 60);
+    check_counts(task, 24);
     sb_task_free(task);
 
     o = all, o.n = 3;
@@ -256,12 +258,12 @@ END_TEST
 
 START_TEST(copies_are_dropped_or_kept)
 {
-    struct sb_paraphrase_options o = options_of(100);
+    struct sb_paraphrase_options o = options_of(30);
     o.decode.temperature = 0.3; /* the most probable paraphrase of a paraphrase is itself */
     struct sb_task *task = run("花呗怎么还款？", &o);
     struct sb_paraphrase_counts c = sb_paraphrase_task_counts(task);
     check_results(task, "花呗怎么还款？", &o);
-    check_counts(task, 100);
+    check_counts(task, 30);
     sb_task_free(task);
     o.drop_copies = false;
     task = run("花呗怎么还款？", &o);
@@ -271,7 +273,7 @@ START_TEST(copies_are_dropped_or_kept)
         copies += same_text(r[i].text, "花呗怎么还款？");
     ck_assert_uint_eq(copies, c.dropped_copies > 0); /* many samples, one result */
     ck_assert_int_gt(c.dropped_copies, 0);
-    check_counts(task, 100);
+    check_counts(task, 30);
     sb_task_free(task);
 }
 END_TEST
@@ -337,19 +339,19 @@ START_TEST(forced_and_bad_words)
     ck_assert_int_eq(sb_tokenizer_encode(sb_model_tokenizer(model), &word, "账号", strlen("账号"), NULL, 0, 0, NULL), SB_OK);
     ck_assert_uint_eq(word.length, 4); /* [CLS] 账 号 [SEP] */
     size_t ends[] = {2}, count;
-    struct sb_paraphrase_options o = options_of(6);
+    struct sb_paraphrase_options o = options_of(4);
     o.decode.do_sample = false;
-    o.decode.num_beams = 6;
+    o.decode.num_beams = 4;
     o.decode.force_words = (struct sb_token_lists){word.ids + 1, ends, 1};
     struct sb_task *task = run(question, &o);
     const struct sb_paraphrase *r = sb_paraphrase_task_results(task, &count);
     ck_assert_uint_ge(count, 1);
     for (size_t i = 0; i < count; i++)
         ck_assert_msg(strstr(r[i].text, "账号") != NULL, "'%s'", r[i].text);
-    check_counts(task, 6);
+    check_counts(task, 4);
     sb_task_free(task);
 
-    o = options_of(40);
+    o = options_of(16);
     ends[0] = 1;
     o.decode.bad_words = (struct sb_token_lists){word.ids + 2, ends, 1}; /* 号 */
     task = run(question, &o);
@@ -364,7 +366,7 @@ END_TEST
 
 START_TEST(masks)
 {
-    struct sb_paraphrase_options o = options_of(40), plain = o;
+    struct sb_paraphrase_options o = options_of(16), plain = o;
     static const struct sb_text_range words[] = {{2, 4}}; /* 绑定 */
     o.mask = words;
     o.mask_count = 1;
@@ -403,7 +405,7 @@ START_TEST(long_texts)
 {
     size_t positions = (size_t)sb_model_max_length(model);
     char *text = repeated("花呗怎么还款，", 100); /* 700 characters: more than the model's positions */
-    struct sb_paraphrase_options o = options_of(3);
+    struct sb_paraphrase_options o = options_of(1);
     struct sb_task *task = run(text, &o);
     struct sb_paraphrase_counts c = sb_paraphrase_task_counts(task);
     ck_assert_int_le(c.source_tokens, (int64_t)(positions - 24));
@@ -475,7 +477,7 @@ static void collect(void *context, const struct sb_paraphrase *candidate)
 
 START_TEST(streaming)
 {
-    struct sb_paraphrase_options o = options_of(60);
+    struct sb_paraphrase_options o = options_of(24);
     struct stream stream = {0};
     o.on_candidate = collect;
     o.context = &stream;
@@ -503,7 +505,7 @@ START_TEST(failing_in_the_middle)
     struct sb_paraphrase_options o = options_of(30);
     struct sb_batch *batch;
     ck_assert_int_eq(sb_batch_new(&batch, session, NULL), SB_OK);
-    for (int steps = 0; steps < 8; steps++) {
+    for (int steps = 0; steps < 8; steps += 3) {
         struct sb_task *task = new_task(question, &o);
         for (int i = 0; i <= steps; i++) {
             sb_batch_reset(batch);
