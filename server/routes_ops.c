@@ -1,5 +1,6 @@
 /* Health, info, metrics and the documentation. */
 #include "server/api_description.h"
+#include "server/embedding.h"
 #include "server/http.h"
 #include "server/routes.h"
 #include "server/server_impl.h"
