@@ -7,9 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Heaps over the distribution's parallel arrays logits[], ids[]. A heap either has its best on top (to take tokens in order)
-   or its worst (to keep the best k: a newcomer replaces the worst). */
-
 static bool better(const struct sb_distribution *d, size_t a, size_t b)
 {
     return d->logits[a] > d->logits[b] || (d->logits[a] == d->logits[b] && d->ids[a] < d->ids[b]);
@@ -25,24 +22,25 @@ static void swap(struct sb_distribution *d, size_t a, size_t b)
     d->ids[b] = id;
 }
 
-static void sift_down(struct sb_distribution *d, size_t n, size_t i, bool best_on_top)
+/* Restores the heap of the first n tokens, the worst on top, from place i down. */
+static void sift_down(struct sb_distribution *d, size_t n, size_t i)
 {
     for (size_t child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && better(d, child + 1, child) == best_on_top)
+        if (child + 1 < n && better(d, child, child + 1))
             child++;
-        if (better(d, i, child) == best_on_top)
+        if (better(d, child, i))
             return;
         swap(d, i, child);
     }
 }
 
-static void heapify(struct sb_distribution *d, bool best_on_top)
+static void heapify(struct sb_distribution *d)
 {
     for (size_t i = d->count / 2; i-- > 0;)
-        sift_down(d, d->count, i, best_on_top);
+        sift_down(d, d->count, i);
 }
 
-/* The k best of row, the best first. */
+/* The k best of row, the best first: a newcomer replaces the worst, which is on top of a heap. */
 static void keep_best(struct sb_distribution *d, const float *row, size_t n, size_t k)
 {
     float threshold = -INFINITY;
@@ -54,16 +52,16 @@ static void keep_best(struct sb_distribution *d, const float *row, size_t n, siz
         if (d->count < k)
             continue;
         if (at == 0)
-            sift_down(d, k, 0, false);
+            sift_down(d, k, 0);
         else
-            heapify(d, false);
+            heapify(d);
         threshold = d->logits[0];
     }
     if (d->count < k)
-        heapify(d, false);
+        heapify(d);
     for (size_t end = d->count; end > 1; end--) { /* the worst goes last */
         swap(d, 0, end - 1);
-        sift_down(d, end - 1, 0, false);
+        sift_down(d, end - 1, 0);
     }
 }
 
@@ -96,20 +94,46 @@ static void cut(struct sb_distribution *d, double needed)
     d->total = sum;
 }
 
-/* Puts the best first, in order, as far as their weights reach `needed`. */
-static void order_until(struct sb_distribution *d, float largest, double needed)
+static void swap_weighed(struct sb_distribution *d, size_t a, size_t b)
 {
-    double sum = 0;
-    size_t left = d->count;
-    heapify(d, true);
-    while (left > 0 && sum < needed) {
-        swap(d, 0, --left); /* the best go to the end, the very best last */
-        sift_down(d, left, 0, true);
-        sum += exp((double)(d->logits[left] - largest));
+    double weight = d->weights[a];
+    d->weights[a] = d->weights[b];
+    d->weights[b] = weight;
+    swap(d, a, b);
+}
+
+/* Brings what is better than a pivot to the front of [low, high), the pivot behind it; returns its place and the weight of what
+   lies before it. */
+static size_t partition(struct sb_distribution *d, size_t low, size_t high, double *before)
+{
+    size_t end = low;
+    *before = 0;
+    swap_weighed(d, low + (high - low) / 2, high - 1);
+    for (size_t i = low; i < high - 1; i++)
+        if (better(d, i, high - 1)) {
+            *before += d->weights[i];
+            swap_weighed(d, i, end++);
+        }
+    swap_weighed(d, end, high - 1);
+    return end;
+}
+
+/* Keeps the fewest tokens whose weights reach `needed`, in no order: a quickselect by weight. */
+static void select_nucleus(struct sb_distribution *d, double needed)
+{
+    size_t low = 0, high = d->count; /* what lies before low is kept, what lies from high on is not */
+    double sum = 0, before;          /* sum: the weight of what is kept */
+    while (low < high && sum < needed) {
+        size_t pivot = partition(d, low, high, &before);
+        if (sum + before >= needed) {
+            high = pivot;
+        } else {
+            sum += before + d->weights[pivot];
+            low = pivot + 1;
+        }
     }
-    for (size_t i = 0, j = d->count; i + 1 < j; i++)
-        swap(d, i, --j);
-    d->count -= left;
+    d->count = low;
+    d->total = sum;
 }
 
 /* The nucleus of the whole vocabulary at temperature 1. all: the sum of exp(x - largest) over row. */
@@ -122,8 +146,7 @@ static void keep_nucleus(struct sb_distribution *d, const float *row, size_t n, 
         if (d->total >= top_p * all)
             break;
     }
-    order_until(d, largest, top_p * all);
-    weigh(d, largest, 1);
+    select_nucleus(d, top_p * all);
 }
 
 /* row = (row - largest) / temperature. */

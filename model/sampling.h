@@ -7,7 +7,7 @@
  *     use(distribution.ids[i]);
  *
  * Neither top_k nor top_p sorts the vocabulary: top_k keeps a heap of the best and skips blocks below its worst, top_p
- * collects tokens in a window below the largest logit and widens it until their probability suffices.
+ * collects tokens in a window below the largest logit, widens it until their probability suffices, and selects among them.
  */
 #ifndef SB_MODEL_SAMPLING_H
 #define SB_MODEL_SAMPLING_H
@@ -15,8 +15,8 @@
 #include "kernels/kernels.h"
 #include "model/decode_options.h"
 
-/* What may be drawn: the best first (ties: the smaller id), or every possible token in order of id when neither top_k nor
-   top_p is on. count is 0 when every token is forbidden. The arrays are the owner's: [vocab_size] each. */
+/* What may be drawn, in an order that depends on the row and the options alone (with top_k the best first; ties go to the smaller
+   id). count is 0 when every token is forbidden. The arrays are the owner's: [vocab_size] each. */
 struct sb_distribution {
     float *logits;   /* of the kept tokens */
     int32_t *ids;
