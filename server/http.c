@@ -512,6 +512,7 @@ enum sb_status sb_http_start(struct sb_http **http, struct sb_server *server, co
         close(listener->fd);
         return sb_fail(error, SB_NO_MEMORY, "http: no memory");
     }
+    *http = h; /* handlers reach it through their server as soon as the daemon runs */
     h->server = server;
     h->socket = listener->fd;
     unsigned seconds = (unsigned)(server->options.receive_timeout_ms + 999) / 1000, threads = http_threads();
@@ -525,9 +526,9 @@ enum sb_status sb_http_start(struct sb_http **http, struct sb_server *server, co
                                      MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, h, MHD_OPTION_END);
     if (!h->daemon) {
         sb_http_free(h);
+        *http = NULL;
         return sb_fail(error, SB_INTERNAL, "http: the threads can not be started");
     }
-    *http = h;
     return SB_OK;
 }
 

@@ -16,7 +16,7 @@
 
 struct sb_http;
 
-/* Takes over the listener's socket, also on failure. */
+/* Takes over the listener's socket, also on failure. *http is set before the first request can come. */
 SB_MUST_CHECK enum sb_status sb_http_start(struct sb_http **http, struct sb_server *server, const struct sb_listener *listener,
                                            struct sb_error *error);
 void sb_http_drain(struct sb_http *http);
