@@ -1,0 +1,509 @@
+#include "server/scheduler.h"
+
+#include "base/cpu.h"
+#include "tests/unit/support.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct sb_model *model; /* tiny-bert: rows of up to 64 tokens */
+
+static void open_model(void)
+{
+    ck_assert_int_eq(sb_model_open(&model, golden("models/tiny-bert"), NULL, NULL), SB_OK);
+}
+
+static void close_model(void)
+{
+    sb_model_release(model);
+}
+
+/* ---- a task that counts ---- */
+
+/* Offers `rows` rows of `length` tokens, one after the other, each once the one before was computed when in_order. */
+struct counting {
+    struct sb_task task;
+    size_t rows, length, offered, accepted;
+    bool in_order, offers_nothing;
+    int32_t id;   /* of every token */
+    sem_t *gate;  /* not NULL: waits for it before each offer */
+    sem_t *begun; /* not NULL: posted at each offer */
+};
+
+static const int32_t *row_of(int32_t id)
+{
+    static int32_t good[64], bad[64];
+    for (size_t i = 0; i < 64 && id < 0; i++)
+        bad[i] = id;
+    return id < 0 ? bad : good;
+}
+
+static size_t counting_offer(struct sb_task *task, struct sb_batch *batch, size_t max_tokens)
+{
+    struct counting *c = (struct counting *)task;
+    size_t added = 0;
+    if (c->begun)
+        sem_post(c->begun);
+    if (c->gate)
+        sem_wait(c->gate);
+    if (c->offers_nothing)
+        return 0;
+    while (c->offered < c->rows && (!c->in_order || c->offered == c->accepted)) {
+        struct sb_row row = {.ids = row_of(c->id), .length = c->length, .prefix = c->length};
+        if (batch->count > 0 && added + c->length > max_tokens)
+            break;
+        if (!sb_batch_add(batch, &row, task, c->offered))
+            break;
+        c->offered++;
+        added += c->length;
+    }
+    return added;
+}
+
+static void counting_accept(struct sb_task *task, uint64_t tag, const struct sb_row *row)
+{
+    struct counting *c = (struct counting *)task;
+    ck_assert_uint_eq(tag, c->accepted);
+    ck_assert_uint_eq(row->length, c->length);
+    task->finished = ++c->accepted == c->rows;
+}
+
+static void counting_free(struct sb_task *task)
+{
+    (void)task; /* on the test's stack */
+}
+
+static const struct sb_task_class counting_class = {"counting", counting_offer, counting_accept, counting_free};
+
+/* A job with its task, and what done() saw. */
+struct unit {
+    struct sb_job job;
+    struct counting counting;
+    struct unit *observed; /* whose progress is noted when this one is done */
+    size_t observed_accepted;
+    struct unit *follower; /* submitted by done() */
+    struct sb_scheduler *scheduler;
+    sem_t done;
+};
+
+static void on_done(struct sb_job *job, void *context)
+{
+    struct unit *u = context;
+    ck_assert_ptr_eq(job, &u->job);
+    ck_assert(job->task->finished);
+    ck_assert_int_ge(job->finished_ns, job->submitted_ns);
+    if (u->observed)
+        u->observed_accepted = u->observed->counting.accepted;
+    if (u->follower)
+        ck_assert_int_eq(sb_scheduler_submit(u->scheduler, &u->follower->job, NULL), SB_OK);
+    sem_post(&u->done);
+}
+
+static void unit_init(struct unit *u, size_t rows, size_t length)
+{
+    *u = (struct unit){.counting = {.task.class = &counting_class, .rows = rows, .length = length}};
+    u->job = (struct sb_job){.model = model, .task = &u->counting.task, .done = on_done, .context = u};
+    sem_init(&u->done, 0, 0);
+}
+
+static void submit(struct sb_scheduler *s, struct unit *u)
+{
+    ck_assert_int_eq(sb_scheduler_submit(s, &u->job, NULL), SB_OK);
+}
+
+static enum sb_status wait_for(struct unit *u)
+{
+    while (sem_wait(&u->done) != 0)
+        continue;
+    return u->counting.task.status;
+}
+
+static struct sb_scheduler *scheduler_of(int threads, size_t tokens, size_t rows, size_t max_queue)
+{
+    struct sb_scheduler *s;
+    struct sb_scheduler_options o = sb_scheduler_defaults();
+    o.threads = threads;
+    o.max_batch_tokens = tokens;
+    o.max_batch_rows = rows;
+    o.max_queue = max_queue;
+    ck_assert_int_eq(sb_scheduler_new(&s, &o, NULL), SB_OK);
+    return s;
+}
+
+/* ---- results ---- */
+
+START_TEST(vectors_do_not_depend_on_the_company)
+{
+    enum { JOBS = 24 };
+    static struct unit units[JOBS];
+    struct sb_session *session;
+    struct sb_scheduler *s = scheduler_of(2, 128, 128, 512);
+    int32_t ids[JOBS][20];
+    struct sb_task *alone[JOBS], *together[JOBS];
+    ck_assert_int_eq(sb_session_new(&session, model, NULL, NULL), SB_OK);
+    for (int i = 0; i < JOBS; i++) {
+        for (int j = 0; j < 20; j++)
+            ids[i][j] = (i * 31 + j * 7) % 200;
+        struct sb_embed_input input = {ids[i], (size_t)(3 + i % 17)};
+        ck_assert_int_eq(sb_embed_task_new(&alone[i], model, &input, 1, NULL), SB_OK);
+        ck_assert_int_eq(sb_task_run(alone[i], session, NULL), SB_OK);
+        ck_assert_int_eq(sb_embed_task_new(&together[i], model, &input, 1, NULL), SB_OK);
+        unit_init(&units[i], 0, 0);
+        units[i].job.task = together[i];
+        submit(s, &units[i]);
+    }
+    for (int i = 0; i < JOBS; i++) {
+        wait_for(&units[i]);
+        ck_assert_int_eq(together[i]->status, SB_OK);
+        ck_assert_mem_eq(sb_embed_task_vectors(alone[i]), sb_embed_task_vectors(together[i]),
+                         (size_t)sb_model_dimensions(model) * sizeof(float));
+        sb_task_free(alone[i]);
+        sb_task_free(together[i]);
+    }
+    sb_scheduler_free(s);
+    sb_session_free(session);
+}
+END_TEST
+
+START_TEST(two_models_at_once)
+{
+    struct sb_model *other;
+    struct unit units[6];
+    struct sb_scheduler *s = scheduler_of(1, 64, 16, 512);
+    ck_assert_int_eq(sb_model_open(&other, golden("models/tiny-factorised"), NULL, NULL), SB_OK);
+    for (size_t i = 0; i < 6; i++) {
+        unit_init(&units[i], 5, 30);
+        if (i % 2)
+            units[i].job.model = other;
+        submit(s, &units[i]);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        ck_assert_int_eq(wait_for(&units[i]), SB_OK);
+        ck_assert_uint_eq(units[i].counting.accepted, 5);
+    }
+    sb_scheduler_free(s);
+    sb_model_release(other);
+}
+END_TEST
+
+/* ---- fairness ---- */
+
+START_TEST(a_short_job_is_not_stuck_behind_long_ones)
+{
+    sem_t gate, begun;
+    struct unit first, long1, long2, brief;
+    struct sb_scheduler *s = scheduler_of(1, 128, 128, 512);
+    sem_init(&gate, 0, 0);
+    sem_init(&begun, 0, 0);
+    unit_init(&first, 1, 4); /* holds the worker until all others are in line */
+    first.counting.gate = &gate;
+    first.counting.begun = &begun;
+    unit_init(&long1, 400, 16);
+    unit_init(&long2, 400, 16);
+    unit_init(&brief, 1, 16);
+    brief.observed = &long1;
+    submit(s, &first);
+    sem_wait(&begun);
+    submit(s, &long1);
+    submit(s, &long2);
+    submit(s, &brief);
+    sem_post(&gate);
+    sem_post(&gate);
+    ck_assert_int_eq(wait_for(&brief), SB_OK);
+    ck_assert_uint_le(brief.observed_accepted, 3 * 128 / 16);
+    ck_assert_int_eq(wait_for(&long1), SB_OK);
+    ck_assert_int_eq(wait_for(&long2), SB_OK);
+    sb_scheduler_free(s);
+}
+END_TEST
+
+START_TEST(equal_tasks_get_equal_shares)
+{
+    struct unit a, b;
+    struct sb_scheduler *s = scheduler_of(1, 256, 128, 512);
+    sem_t gate, begun;
+    struct unit first;
+    sem_init(&gate, 0, 0);
+    sem_init(&begun, 0, 0);
+    unit_init(&first, 1, 4);
+    first.counting.gate = &gate;
+    first.counting.begun = &begun;
+    unit_init(&a, 300, 8);
+    unit_init(&b, 300, 8);
+    a.observed = &b;
+    b.observed = &a;
+    submit(s, &first);
+    sem_wait(&begun);
+    submit(s, &a);
+    submit(s, &b);
+    sem_post(&gate);
+    sem_post(&gate);
+    wait_for(&a);
+    wait_for(&b);
+    ck_assert_uint_ge(a.observed_accepted, 300 - 256 / 8);
+    ck_assert_uint_ge(b.observed_accepted, 300 - 256 / 8);
+    sb_scheduler_free(s);
+}
+END_TEST
+
+START_TEST(a_long_row_comes_to_its_turn_among_many_short_ones)
+{
+    enum { SHORT = 40 };
+    static struct unit brief[SHORT];
+    struct unit large;
+    struct sb_scheduler *s = scheduler_of(1, 64, 128, 512);
+    for (size_t i = 0; i < SHORT; i++) {
+        unit_init(&brief[i], 200, 4);
+        brief[i].counting.in_order = true;
+        submit(s, &brief[i]);
+    }
+    unit_init(&large, 10, 64); /* each row fills a pass */
+    large.observed = &brief[0];
+    submit(s, &large);
+    ck_assert_int_eq(wait_for(&large), SB_OK);
+    ck_assert_uint_lt(large.observed_accepted, 200); /* while the short ones were still at work */
+    for (size_t i = 0; i < SHORT; i++)
+        ck_assert_int_eq(wait_for(&brief[i]), SB_OK);
+    sb_scheduler_free(s);
+}
+END_TEST
+
+/* The largest pass seen. */
+struct largest {
+    _Atomic size_t rows, tokens;
+};
+
+static void note_pass(void *context, size_t rows, size_t tokens)
+{
+    struct largest *largest = context;
+    if (rows > largest->rows)
+        largest->rows = rows;
+    if (tokens > largest->tokens)
+        largest->tokens = tokens;
+}
+
+START_TEST(passes_keep_to_the_budget)
+{
+    struct largest largest = {0};
+    struct unit units[10];
+    struct sb_scheduler *s;
+    struct sb_scheduler_options o = sb_scheduler_defaults();
+    o.threads = 1;
+    o.max_batch_tokens = 100;
+    o.max_batch_rows = 9;
+    o.on_pass = note_pass;
+    o.context = &largest;
+    ck_assert_int_eq(sb_scheduler_new(&s, &o, NULL), SB_OK);
+    for (size_t i = 0; i < 10; i++) {
+        unit_init(&units[i], 30, i < 5 ? 7 : 24);
+        submit(s, &units[i]);
+    }
+    for (size_t i = 0; i < 10; i++)
+        ck_assert_int_eq(wait_for(&units[i]), SB_OK);
+    struct sb_scheduler_stats stats = sb_scheduler_stats(s);
+    ck_assert_uint_le(largest.tokens, 100);
+    ck_assert_uint_gt(largest.tokens, 70);
+    ck_assert_uint_eq(largest.rows, 9);
+    ck_assert_int_eq(stats.rows, 300);
+    ck_assert_int_eq(stats.tokens, 150 * 7 + 150 * 24);
+    sb_scheduler_free(s);
+    ck_assert_uint_eq(stats.queued + stats.running, 0);
+}
+END_TEST
+
+/* ---- limits and failures ---- */
+
+START_TEST(a_full_queue_refuses_but_not_what_continues)
+{
+    sem_t gate, begun;
+    struct unit first, waiting[2], refused, more;
+    struct sb_error error;
+    struct sb_scheduler *s = scheduler_of(1, 64, 16, 2);
+    sem_init(&gate, 0, 0);
+    sem_init(&begun, 0, 0);
+    unit_init(&first, 1, 4);
+    first.counting.gate = &gate;
+    first.counting.begun = &begun;
+    submit(s, &first);
+    sem_wait(&begun);
+    for (size_t i = 0; i < 2; i++) {
+        unit_init(&waiting[i], 1, 4);
+        submit(s, &waiting[i]);
+    }
+    unit_init(&refused, 1, 4);
+    ck_assert_int_eq(sb_scheduler_submit(s, &refused.job, &error), SB_OVERLOADED);
+    ck_assert_ptr_nonnull(strstr(error.message, "full"));
+    unit_init(&more, 1, 4);
+    more.job.continues = true;
+    submit(s, &more);
+    ck_assert_uint_eq(sb_scheduler_stats(s).queued, 3);
+    ck_assert_uint_eq(sb_scheduler_stats(s).running, 1);
+    sem_post(&gate);
+    sem_post(&gate);
+    ck_assert_int_eq(wait_for(&waiting[1]), SB_OK);
+    ck_assert_int_eq(wait_for(&more), SB_OK);
+    submit(s, &refused); /* there is room again */
+    ck_assert_int_eq(wait_for(&refused), SB_OK);
+    sb_scheduler_free(s);
+}
+END_TEST
+
+START_TEST(past_its_deadline_a_job_computes_nothing)
+{
+    struct unit late, running;
+    struct sb_scheduler *s = scheduler_of(1, 64, 16, 512);
+    unit_init(&late, 1, 4);
+    late.job.deadline_ns = sb_now_ns() - 1;
+    submit(s, &late);
+    ck_assert_int_eq(wait_for(&late), SB_DEADLINE);
+    ck_assert_uint_eq(late.counting.offered, 0);
+    unit_init(&running, 1000000, 8); /* longer than the test may take */
+    running.job.deadline_ns = sb_now_ns() + 20000000;
+    submit(s, &running);
+    ck_assert_int_eq(wait_for(&running), SB_DEADLINE);
+    ck_assert_uint_gt(running.counting.accepted, 0);
+    ck_assert_int_ge(running.job.finished_ns, running.job.deadline_ns);
+    ck_assert_int_eq(sb_scheduler_stats(s).expired, 2);
+    sb_scheduler_free(s);
+}
+END_TEST
+
+START_TEST(a_cancelled_job_ends)
+{
+    _Atomic int cancelled = 0;
+    sem_t begun;
+    struct unit u;
+    struct sb_scheduler *s = scheduler_of(1, 64, 16, 512);
+    sem_init(&begun, 0, 0);
+    unit_init(&u, 1000000, 8);
+    u.job.cancelled = &cancelled;
+    u.counting.begun = &begun;
+    submit(s, &u);
+    sem_wait(&begun);
+    atomic_store(&cancelled, 1);
+    ck_assert_int_eq(wait_for(&u), SB_CANCELLED);
+    ck_assert_uint_lt(u.counting.accepted, 1000000);
+    ck_assert_int_eq(sb_scheduler_stats(s).cancelled, 1);
+    sb_scheduler_free(s);
+}
+END_TEST
+
+START_TEST(a_failed_pass_fails_its_tasks_and_nothing_else)
+{
+    struct unit bad, stuck, good;
+    struct sb_scheduler *s = scheduler_of(1, 64, 16, 512);
+    unit_init(&bad, 2, 8);
+    bad.counting.id = -1;
+    submit(s, &bad);
+    ck_assert_int_eq(wait_for(&bad), SB_INVALID);
+    unit_init(&stuck, 1, 8);
+    stuck.counting.offers_nothing = true;
+    submit(s, &stuck);
+    ck_assert_int_eq(wait_for(&stuck), SB_LIMIT);
+    unit_init(&good, 2, 8);
+    submit(s, &good);
+    ck_assert_int_eq(wait_for(&good), SB_OK);
+    sb_scheduler_free(s);
+}
+END_TEST
+
+START_TEST(options_are_checked)
+{
+    struct sb_scheduler *s;
+    struct sb_error error;
+    struct sb_scheduler_options bad[3] = {sb_scheduler_defaults(), sb_scheduler_defaults(), sb_scheduler_defaults()};
+    bad[0].threads = -1;
+    bad[1].max_batch_tokens = 0;
+    bad[2].max_batch_rows = 0;
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(sb_scheduler_new(&s, &bad[i], &error), SB_INVALID);
+        ck_assert_ptr_null(s);
+    }
+    sb_scheduler_free(NULL);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+START_TEST(free_waits_for_what_was_submitted)
+{
+    enum { JOBS = 30 };
+    static struct unit units[JOBS], followers[JOBS];
+    struct sb_scheduler *s = scheduler_of(3, 64, 16, 512);
+    for (size_t i = 0; i < JOBS; i++) {
+        unit_init(&followers[i], 3, 5);
+        followers[i].job.continues = true;
+        unit_init(&units[i], 3, 5);
+        units[i].scheduler = s;
+        units[i].follower = &followers[i];
+        submit(s, &units[i]);
+    }
+    sb_scheduler_free(s);
+    for (size_t i = 0; i < JOBS; i++) {
+        ck_assert_int_eq(sem_trywait(&units[i].done), 0);
+        ck_assert_int_eq(sem_trywait(&followers[i].done), 0);
+        ck_assert_uint_eq(followers[i].counting.accepted, 3);
+    }
+}
+END_TEST
+
+static void *submit_many(void *argument)
+{
+    struct sb_scheduler *s = argument;
+    for (int round = 0; round < 20; round++) {
+        struct unit units[4];
+        _Atomic int cancelled = 0;
+        for (size_t i = 0; i < 4; i++) {
+            unit_init(&units[i], 1 + i, 3 + i);
+            units[i].job.cancelled = &cancelled;
+            submit(s, &units[i]);
+        }
+        if (round % 5 == 4)
+            atomic_store(&cancelled, 1);
+        for (size_t i = 0; i < 4; i++) {
+            enum sb_status status = wait_for(&units[i]);
+            ck_assert(status == SB_OK || (round % 5 == 4 && status == SB_CANCELLED));
+        }
+    }
+    return NULL;
+}
+
+START_TEST(many_threads_submit)
+{
+    enum { THREADS = 6 };
+    pthread_t threads[THREADS];
+    struct sb_scheduler *s = scheduler_of(3, 64, 16, 512);
+    for (size_t i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, submit_many, s), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    struct sb_scheduler_stats stats = sb_scheduler_stats(s);
+    ck_assert_uint_eq(stats.queued + stats.running, 0);
+    sb_scheduler_free(s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server/scheduler");
+    TCase *tests = tcase_create("scheduler");
+    tcase_add_checked_fixture(tests, open_model, close_model);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, vectors_do_not_depend_on_the_company);
+    tcase_add_test(tests, two_models_at_once);
+    tcase_add_test(tests, a_short_job_is_not_stuck_behind_long_ones);
+    tcase_add_test(tests, equal_tasks_get_equal_shares);
+    tcase_add_test(tests, a_long_row_comes_to_its_turn_among_many_short_ones);
+    tcase_add_test(tests, passes_keep_to_the_budget);
+    tcase_add_test(tests, a_full_queue_refuses_but_not_what_continues);
+    tcase_add_test(tests, past_its_deadline_a_job_computes_nothing);
+    tcase_add_test(tests, a_cancelled_job_ends);
+    tcase_add_test(tests, a_failed_pass_fails_its_tasks_and_nothing_else);
+    tcase_add_test(tests, options_are_checked);
+    tcase_add_test(tests, free_waits_for_what_was_submitted);
+    tcase_add_test(tests, many_threads_submit);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
