@@ -222,12 +222,13 @@ static enum sb_status check_options(const struct sb_paraphrase_options *o, size_
     return SB_OK;
 }
 
-/* Generated tokens that have no text: [PAD], [CLS], [unused1], … Drawn, they would vanish from the candidate. */
+/* Tokens without text: [PAD], [CLS], [unused1], an empty line of the vocabulary, "##". Drawn, they would vanish. */
 static bool has_no_text(const struct sb_tokenizer *tokenizer, int32_t id)
 {
     const char *token = sb_tokenizer_token(tokenizer, id);
     size_t length = strlen(token);
-    return sb_tokenizer_is_special(tokenizer, id) || length == 0 || (length > 2 && token[0] == '[' && token[length - 1] == ']');
+    return sb_tokenizer_is_special(tokenizer, id) || length == 0 || strcmp(token, "##") == 0 ||
+           (length > 2 && token[0] == '[' && token[length - 1] == ']');
 }
 
 static int32_t *list_banned(size_t *count, const struct sb_tokenizer *tokenizer, int32_t end_id)

@@ -2,8 +2,7 @@
  * The paraphrase task, end to end on the model that ships: filters, ranking, masks, limits, streaming, and that nothing but
  * the request decides what comes out.
  */
-#include "model/paraphrase.h"
-#include "model/text_normalize.h"
+#include "model/paraphrase_impl.h"
 #include "tests/unit/support.h"
 
 #include <math.h>
@@ -271,8 +270,9 @@ START_TEST(copies_are_dropped_or_kept)
     const struct sb_paraphrase *r = sb_paraphrase_task_results(task, &count);
     for (size_t i = 0; i < count; i++)
         copies += same_text(r[i].text, "花呗怎么还款？");
-    ck_assert_uint_eq(copies, c.dropped_copies > 0); /* many samples, one result */
-    ck_assert_int_gt(c.dropped_copies, 0);
+    ck_assert_uint_eq(copies, 1);
+    ck_assert_int_gt(c.dropped_copies, 1); /* then all but one are duplicates */
+    ck_assert_int_eq(sb_paraphrase_task_counts(task).dropped_duplicates, c.dropped_duplicates + c.dropped_copies - 1);
     check_counts(task, 30);
     sb_task_free(task);
 }
@@ -350,6 +350,13 @@ START_TEST(forced_and_bad_words)
         ck_assert_msg(strstr(r[i].text, "账号") != NULL, "'%s'", r[i].text);
     check_counts(task, 4);
     sb_task_free(task);
+    o.decode.max_new_tokens = 2; /* only the word itself has room: the other beams lack it */
+    task = run(question, &o);
+    r = sb_paraphrase_task_results(task, &count);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_str_eq(r[0].text, "账号");
+    ck_assert_int_eq(sb_paraphrase_task_counts(task).dropped_force_words, 3);
+    sb_task_free(task);
 
     o = options_of(16);
     ends[0] = 1;
@@ -418,16 +425,20 @@ START_TEST(long_texts)
     ck_assert_int_le(c.source_tokens, (int64_t)positions / 2);
     ck_assert_int_gt(c.source_tokens, (int64_t)positions / 2 - 10);
     sb_task_free(task);
-    /* A mask counts from the beginning of the text as given: the cut text begins after the stripped commas. */
+    /* A mask counts from the beginning of the text as given; the cut text begins behind the commas. */
     char *commas = calloc(1, strlen(text) + 16);
     strcat(strcpy(commas, "，，"), text);
-    o.decode.max_new_tokens = 24;
-    static const struct sb_text_range first[] = {{2, 3}}, beyond[] = {{690, 691}};
+    o = options_of(4);
+    static const struct sb_text_range here[] = {{2, 4}}, there[] = {{4, 6}}, beyond[] = {{690, 691}};
     struct sb_error error;
-    o.mask = first;
+    o.mask = here;
     o.mask_count = 1;
-    task = run(commas, &o);
+    task = run(text, &o);
+    o.mask = there;
+    struct sb_task *shifted = run(commas, &o);
+    assert_same(task, shifted);
     sb_task_free(task);
+    sb_task_free(shifted);
     o.mask = beyond;
     ck_assert_int_eq(sb_paraphrase_task_new(&task, model, commas, strlen(commas), &o, &error), SB_INVALID);
     ck_assert_str_eq(error.message, "mask: [690, 691) covers no word that the model sees");
@@ -477,12 +488,13 @@ static void collect(void *context, const struct sb_paraphrase *candidate)
 
 START_TEST(streaming)
 {
-    struct sb_paraphrase_options o = options_of(24);
+    struct sb_paraphrase_options o = options_of(100);
     struct stream stream = {0};
     o.on_candidate = collect;
     o.context = &stream;
     o.min_similarity = 0.8;
-    struct sb_task *task = new_task(question, &o);
+    o.decode.temperature = 0.6;
+    struct sb_task *task = new_task("花呗怎么还款？", &o); /* some candidates end with a question mark, some do not */
     stream.task = task;
     ck_assert_int_eq(sb_task_run(task, session, NULL), SB_OK);
     size_t count;
@@ -500,21 +512,32 @@ START_TEST(streaming)
 }
 END_TEST
 
-START_TEST(failing_in_the_middle)
+static void pass(struct sb_task *task, struct sb_batch *batch, bool fail)
 {
-    struct sb_paraphrase_options o = options_of(30);
+    sb_batch_reset(batch);
+    ck_assert_uint_gt(sb_task_offer(task, batch, 512), 0);
+    ck_assert_uint_eq(sb_task_offer(task, batch, 512), 0); /* a row is offered once */
+    ck_assert_int_eq(sb_session_forward(session, batch->rows, batch->count, NULL), SB_OK);
+    if (fail)
+        sb_task_fail(task, SB_DEADLINE, "deadline"); /* while its rows are being computed */
+    sb_batch_deliver(batch);
+}
+
+START_TEST(failing_at_any_pass)
+{
+    struct sb_paraphrase_options o = options_of(10);
     struct sb_batch *batch;
+    int passes = 0;
     ck_assert_int_eq(sb_batch_new(&batch, session, NULL), SB_OK);
-    for (int steps = 0; steps < 8; steps += 3) {
-        struct sb_task *task = new_task(question, &o);
-        for (int i = 0; i <= steps; i++) {
-            sb_batch_reset(batch);
-            ck_assert_uint_gt(sb_task_offer(task, batch, 512), 0);
-            ck_assert_int_eq(sb_session_forward(session, batch->rows, batch->count, NULL), SB_OK);
-            if (i == steps)
-                sb_task_fail(task, SB_DEADLINE, "deadline"); /* while its rows are being computed */
-            sb_batch_deliver(batch);
-        }
+    struct sb_task *task = new_task(question, &o);
+    for (; !sb_task_finished(task); passes++)
+        pass(task, batch, false);
+    sb_task_free(task);
+    ck_assert_int_gt(passes, 5);
+    for (int last = 0; last < passes; last++) {
+        task = new_task(question, &o);
+        for (int i = 0; i <= last; i++)
+            pass(task, batch, i == last);
         size_t count;
         ck_assert_int_eq(task->status, SB_DEADLINE);
         sb_paraphrase_task_results(task, &count);
@@ -523,6 +546,100 @@ START_TEST(failing_in_the_middle)
         sb_task_free(task);
     }
     sb_batch_free(batch);
+}
+END_TEST
+
+static void count_calls(void *context, const struct sb_paraphrase *candidate)
+{
+    (void)candidate;
+    ++*(int *)context;
+}
+
+/* Samples complete in any order. Of the same text but for a question mark the lowest sample is the result; the first that is
+   complete is reported. */
+START_TEST(variants_of_one_text)
+{
+    static const struct {
+        const char *text;
+        size_t index;
+    } completed[] = {{"怎么还花呗？", 5}, {"怎么还花呗", 2}, {"怎么还花呗。", 7}, {"花呗如何还", 3}, {"花呗还款？", 1}};
+    const struct sb_tokenizer *tokenizer = sb_model_tokenizer(model);
+    struct sb_paraphrase_options o = options_of(10);
+    struct sb_paraphrase_source source;
+    struct sb_paraphrase_candidates candidates = {0};
+    struct sb_encoding encodings[5] = {0};
+    int calls = 0;
+    o.on_candidate = count_calls;
+    o.context = &calls;
+    o.rerank = false;
+    ck_assert_int_eq(sb_paraphrase_source_read(&source, tokenizer, "花呗还款", strlen("花呗还款"), 64, NULL, 0, NULL), SB_OK);
+    ck_assert_int_eq(sb_paraphrase_candidates_init(&candidates, 5, NULL), SB_OK);
+    for (size_t i = 0; i < 5; i++) {
+        const char *text = completed[i].text;
+        ck_assert_int_eq(sb_tokenizer_encode(tokenizer, &encodings[i], text, strlen(text), NULL, 0, 0, NULL), SB_OK);
+        struct sb_hypothesis h = {.ids = encodings[i].ids + 1, .length = encodings[i].length - 1, .stopped = true, .satisfied = true,
+                                  .index = completed[i].index};
+        ck_assert_int_eq(sb_paraphrase_candidates_add(&candidates, &h, &source, tokenizer, 64, &o, NULL), SB_OK);
+    }
+    ck_assert_uint_eq(candidates.to_embed, 3); /* 5 and 2 and 3: 7 is no better than 2, 1 is a copy */
+    ck_assert_int_eq(candidates.counts.dropped_duplicates, 1);
+    ck_assert_int_eq(candidates.counts.dropped_copies, 1);
+    for (size_t i = 0; i < candidates.count; i++)
+        sb_paraphrase_candidates_embedded(&candidates, i, &o);
+    ck_assert_int_eq(calls, 2);
+    sb_paraphrase_candidates_rank(&candidates, &o);
+    ck_assert_uint_eq(candidates.result_count, 2);
+    ck_assert_str_eq(candidates.results[0].text, "怎么还花呗");
+    ck_assert_str_eq(candidates.results[1].text, "花呗如何还");
+    ck_assert_int_eq(candidates.counts.dropped_duplicates, 2);
+    sb_paraphrase_candidates_free(&candidates);
+    sb_paraphrase_source_free(&source);
+    for (size_t i = 0; i < 5; i++)
+        sb_encoding_free(&encodings[i]);
+}
+END_TEST
+
+/* At temperature 100 every token is about as probable: of 1000 draws twenty or so would be special ones. */
+START_TEST(special_tokens_are_never_drawn)
+{
+    struct sb_model *tiny;
+    struct sb_session *tiny_session;
+    ck_assert_int_eq(sb_model_open(&tiny, golden("models/tiny-bert"), NULL, NULL), SB_OK);
+    ck_assert_int_eq(sb_session_new(&tiny_session, tiny, NULL, NULL), SB_OK);
+    const struct sb_tokenizer *tokenizer = sb_model_tokenizer(tiny);
+    int32_t special = 0, silent[200];
+    size_t ends[200], silent_count = 0;
+    for (int32_t id = 0; id < 200; id++) { /* punctuation alone is an empty text too, which is not what is tested here */
+        struct sb_buffer text = {0};
+        struct sb_code_points points = {0};
+        sb_buffer_text(&text, "");
+        ck_assert_int_eq(sb_tokenizer_decode(tokenizer, &text, &id, 1, false, NULL), SB_OK);
+        ck_assert_int_eq(sb_text_normalize(&points, text.data, text.length, NULL), SB_OK);
+        special += text.length == 0;
+        if (text.length > 0 && points.count == 0) {
+            silent[silent_count] = id;
+            ends[silent_count] = silent_count + 1;
+            silent_count++;
+        }
+        sb_code_points_free(&points);
+        sb_buffer_free(&text);
+    }
+    ck_assert_int_ge(special, 5);
+    struct sb_paraphrase_options o = options_of(1000);
+    o.decode.temperature = 100;
+    o.decode.top_k = 0;
+    o.decode.min_new_tokens = o.decode.max_new_tokens = 1;
+    o.decode.bad_words = (struct sb_token_lists){silent, ends, silent_count};
+    struct sb_task *task;
+    ck_assert_int_eq(sb_paraphrase_task_new(&task, tiny, "花呗", strlen("花呗"), &o, NULL), SB_OK);
+    ck_assert_int_eq(sb_task_run(task, tiny_session, NULL), SB_OK);
+    size_t count;
+    sb_paraphrase_task_results(task, &count);
+    ck_assert_uint_gt(count, 100);
+    ck_assert_int_eq(sb_paraphrase_task_counts(task).dropped_empty, 0);
+    sb_task_free(task);
+    sb_session_free(tiny_session);
+    sb_model_release(tiny);
 }
 END_TEST
 
@@ -592,7 +709,9 @@ int main(void)
     tcase_add_test(tcase, long_texts);
     tcase_add_test(tcase, fixed_length);
     tcase_add_test(tcase, streaming);
-    tcase_add_test(tcase, failing_in_the_middle);
+    tcase_add_test(tcase, failing_at_any_pass);
+    tcase_add_test(tcase, variants_of_one_text);
+    tcase_add_test(tcase, special_tokens_are_never_drawn);
     tcase_add_test(tcase, bad_requests_are_refused_by_name);
     suite_add_tcase(suite, tcase);
     int failed = run_suite(suite);
