@@ -124,11 +124,14 @@ static bool parse_early_stopping(struct sb_parse *parse, enum sb_early_stopping 
 static bool parse_decoding(struct sb_parse *parse, struct sb_decode_options *o)
 {
     int64_t seed = (int64_t)sb_random_fresh_seed();
+    int64_t beams = o->num_beams; /* checked here: it also sets how many sequences are returned */
     o->do_sample = sb_parse_field(parse, "num_beams") == NULL;
-    if (!sb_parse_bool(parse, "do_sample", &o->do_sample) || !sb_parse_int(parse, "seed", 0, INT64_C(1) << 53, &seed))
+    if (!sb_parse_bool(parse, "do_sample", &o->do_sample) || !sb_parse_int(parse, "seed", 0, INT64_C(1) << 53, &seed) ||
+        !sb_parse_int(parse, "num_beams", 1, SB_MAX_BEAMS, &beams))
         return false;
     o->seed = (uint64_t)seed;
-    return parse_number(parse, "num_beams", &o->num_beams) && parse_number(parse, "num_beam_groups", &o->num_beam_groups) &&
+    o->num_beams = (int)beams;
+    return parse_number(parse, "num_beam_groups", &o->num_beam_groups) &&
            parse_real(parse, "diversity_penalty", &o->diversity_penalty) && parse_number(parse, "top_k", &o->top_k) &&
            parse_real(parse, "top_p", &o->top_p) && parse_real(parse, "temperature", &o->temperature) &&
            parse_real(parse, "length_penalty", &o->length_penalty) && parse_early_stopping(parse, &o->early_stopping) &&
