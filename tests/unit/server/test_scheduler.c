@@ -138,19 +138,23 @@ START_TEST(vectors_do_not_depend_on_the_company)
 {
     enum { JOBS = 24 };
     static struct unit units[JOBS];
-    struct sb_session *session;
+    struct sb_model *models[2] = {model};
+    struct sb_session *sessions[2];
     struct sb_scheduler *s = scheduler_of(2, 128, 128, 512);
     int32_t ids[JOBS][20];
     struct sb_task *alone[JOBS], *together[JOBS];
-    ck_assert_int_eq(sb_session_new(&session, model, NULL, NULL), SB_OK);
+    ck_assert_int_eq(sb_model_open(&models[1], golden("models/tiny-factorised"), NULL, NULL), SB_OK);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_int_eq(sb_session_new(&sessions[i], models[i], NULL, NULL), SB_OK);
     for (int i = 0; i < JOBS; i++) {
         for (int j = 0; j < 20; j++)
             ids[i][j] = (i * 31 + j * 7) % 200;
         struct sb_embed_input input = {ids[i], (size_t)(3 + i % 17)};
-        ck_assert_int_eq(sb_embed_task_new(&alone[i], model, &input, 1, NULL), SB_OK);
-        ck_assert_int_eq(sb_task_run(alone[i], session, NULL), SB_OK);
-        ck_assert_int_eq(sb_embed_task_new(&together[i], model, &input, 1, NULL), SB_OK);
+        ck_assert_int_eq(sb_embed_task_new(&alone[i], models[i % 2], &input, 1, NULL), SB_OK);
+        ck_assert_int_eq(sb_task_run(alone[i], sessions[i % 2], NULL), SB_OK);
+        ck_assert_int_eq(sb_embed_task_new(&together[i], models[i % 2], &input, 1, NULL), SB_OK);
         unit_init(&units[i], 0, 0);
+        units[i].job.model = models[i % 2];
         units[i].job.task = together[i];
         submit(s, &units[i]);
     }
@@ -158,33 +162,14 @@ START_TEST(vectors_do_not_depend_on_the_company)
         wait_for(&units[i]);
         ck_assert_int_eq(together[i]->status, SB_OK);
         ck_assert_mem_eq(sb_embed_task_vectors(alone[i]), sb_embed_task_vectors(together[i]),
-                         (size_t)sb_model_dimensions(model) * sizeof(float));
+                         (size_t)sb_model_dimensions(models[i % 2]) * sizeof(float));
         sb_task_free(alone[i]);
         sb_task_free(together[i]);
     }
     sb_scheduler_free(s);
-    sb_session_free(session);
-}
-END_TEST
-
-START_TEST(two_models_at_once)
-{
-    struct sb_model *other;
-    struct unit units[6];
-    struct sb_scheduler *s = scheduler_of(1, 64, 16, 512);
-    ck_assert_int_eq(sb_model_open(&other, golden("models/tiny-factorised"), NULL, NULL), SB_OK);
-    for (size_t i = 0; i < 6; i++) {
-        unit_init(&units[i], 5, 30);
-        if (i % 2)
-            units[i].job.model = other;
-        submit(s, &units[i]);
-    }
-    for (size_t i = 0; i < 6; i++) {
-        ck_assert_int_eq(wait_for(&units[i]), SB_OK);
-        ck_assert_uint_eq(units[i].counting.accepted, 5);
-    }
-    sb_scheduler_free(s);
-    sb_model_release(other);
+    sb_session_free(sessions[0]);
+    sb_session_free(sessions[1]);
+    sb_model_release(models[1]);
 }
 END_TEST
 
@@ -194,7 +179,7 @@ START_TEST(a_short_job_is_not_stuck_behind_long_ones)
 {
     sem_t gate, begun;
     struct unit first, long1, long2, brief;
-    struct sb_scheduler *s = scheduler_of(1, 128, 128, 512);
+    struct sb_scheduler *s = scheduler_of(1, 512, 128, 512);
     sem_init(&gate, 0, 0);
     sem_init(&begun, 0, 0);
     unit_init(&first, 1, 4); /* holds the worker until all others are in line */
@@ -212,7 +197,7 @@ START_TEST(a_short_job_is_not_stuck_behind_long_ones)
     sem_post(&gate);
     sem_post(&gate);
     ck_assert_int_eq(wait_for(&brief), SB_OK);
-    ck_assert_uint_le(brief.observed_accepted, 3 * 128 / 16);
+    ck_assert_uint_lt(brief.observed_accepted, 512 / 16); /* it had a part in the very first pass */
     ck_assert_int_eq(wait_for(&long1), SB_OK);
     ck_assert_int_eq(wait_for(&long2), SB_OK);
     sb_scheduler_free(s);
@@ -492,7 +477,6 @@ int main(void)
     tcase_add_checked_fixture(tests, open_model, close_model);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, vectors_do_not_depend_on_the_company);
-    tcase_add_test(tests, two_models_at_once);
     tcase_add_test(tests, a_short_job_is_not_stuck_behind_long_ones);
     tcase_add_test(tests, equal_tasks_get_equal_shares);
     tcase_add_test(tests, a_long_row_comes_to_its_turn_among_many_short_ones);
