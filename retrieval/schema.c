@@ -1,0 +1,105 @@
+/*
+ * The database file: opening, recognising, creating. Each schema version is a step from the one before; user_version says how many
+ * have been taken.
+ */
+#include "retrieval/store_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { APPLICATION_ID = 0x53424D54 /* "SBMT" */ };
+
+static const char *const steps[] = {
+    /* 1 */
+    "CREATE TABLE collections ("
+    " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, model_name TEXT NOT NULL, model_hash TEXT NOT NULL,"
+    " dimensions INTEGER NOT NULL, created_at INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE sentences ("
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,"
+    " id TEXT NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL, vector BLOB NOT NULL, UNIQUE (collection, id)) STRICT;",
+};
+enum { SCHEMA_VERSION = sizeof steps / sizeof *steps };
+
+enum sb_status sb_sqlite_fail(const struct sb_store *store, int code, const char *doing, struct sb_error *error)
+{
+    enum sb_status status = SB_INTERNAL;
+    switch (code & 0xFF) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: status = SB_CORRUPT; break;
+    case SQLITE_NOMEM: status = SB_NO_MEMORY; break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: status = SB_CONFLICT; break;
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_TOOBIG: status = SB_IO; break;
+    default: break;
+    }
+    return sb_fail(error, status, "%s: %s: %s", store->path, doing, store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(code));
+}
+
+enum sb_status sb_sqlite_run(const struct sb_store *store, const char *sql, const char *doing, struct sb_error *error)
+{
+    int code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? SB_OK : sb_sqlite_fail(store, code, doing, error);
+}
+
+static enum sb_status read_int(const struct sb_store *store, const char *sql, int64_t *value, struct sb_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    *value = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? SB_OK : sb_sqlite_fail(store, code, "opening the database", error);
+}
+
+/* Takes the missing steps in one transaction. */
+static enum sb_status migrate(struct sb_store *store, int64_t version, struct sb_error *error)
+{
+    char mark[128];
+    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", APPLICATION_ID, SCHEMA_VERSION);
+    enum sb_status status = sb_sqlite_run(store, "BEGIN IMMEDIATE", "creating the schema", error);
+    for (int64_t i = version; status == SB_OK && i < SCHEMA_VERSION; i++)
+        status = sb_sqlite_run(store, steps[i], "creating the schema", error);
+    if (status == SB_OK)
+        status = sb_sqlite_run(store, mark, "creating the schema", error);
+    if (status != SB_OK)
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+static enum sb_status recognise(struct sb_store *store, struct sb_error *error)
+{
+    int64_t application = 0, version = 0, tables = 0;
+    enum sb_status status = read_int(store, "PRAGMA application_id", &application, error);
+    if (status == SB_OK)
+        status = read_int(store, "PRAGMA user_version", &version, error);
+    if (status == SB_OK)
+        status = read_int(store, "SELECT count(*) FROM sqlite_schema", &tables, error);
+    if (status != SB_OK)
+        return status;
+    if (tables > 0 && application != APPLICATION_ID)
+        return sb_fail(error, SB_INVALID, "%s: a database of another program; it is left as it is", store->path);
+    if (version > SCHEMA_VERSION)
+        return sb_fail(error, SB_UNSUPPORTED, "%s: schema version %lld is newer than this program's %d", store->path, (long long)version,
+                       SCHEMA_VERSION);
+    return version < SCHEMA_VERSION ? migrate(store, version, error) : SB_OK;
+}
+
+enum sb_status sb_schema_open(struct sb_store *store, struct sb_error *error)
+{
+    int code = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK)
+        return sb_sqlite_fail(store, code, "opening the database", error);
+    sqlite3_extended_result_codes(store->db, 1);
+    enum sb_status status = recognise(store, error);
+    /* FULL: a commit returns when the log is on disk */
+    if (status == SB_OK)
+        status = sb_sqlite_run(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+                               "opening the database", error);
+    return status;
+}
