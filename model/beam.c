@@ -1,19 +1,27 @@
 /*
- * What all beam searches do: keep the rows' log probabilities until a step is complete, let the rule select, fork the chosen
- * beams, hand out slots, and return the best of what has finished.
+ * What all beam searches do: keep the rows' log probabilities until a step is complete, let the rule select, fork the
+ * chosen beams, hand out slots, and return the best of what has finished.
  */
 #include "model/beam_impl.h"
 
 #include <math.h>
 #include <string.h>
 
+static void (*rule_of(const struct sb_decode_options *o))(struct sb_decoder *, struct sb_group *)
+{
+    if (o->reference)
+        return sb_select_reference;
+    return o->num_beam_groups > 1 || o->force_words.count > 0 ? sb_select_group : sb_select_beams;
+}
+
 void sb_beams_lay_out(struct sb_decoder *decoder, const int32_t *prompt)
 {
     struct sb_arena *a = &decoder->arena;
     const struct sb_decode_options *o = &decoder->options;
-    size_t rows = decoder->row_count, groups = (size_t)o->num_beam_groups, size = rows / groups, max_new = decoder->max_new;
-    size_t forced = o->force_words.count * size;
-    struct sb_beams *b = sb_arena_take(a, 1, sizeof *b), taken = {
+    size_t rows = decoder->row_count, groups = (size_t)o->num_beam_groups, size = rows / groups;
+    size_t max_new = decoder->max_new, forced = o->force_words.count * size;
+    struct sb_beams *b = sb_arena_take(a, 1, sizeof *b);
+    struct sb_beams taken = {
         .group_count = groups,
         .group_size = size,
         .next = sb_live_lay_out(decoder, rows, prompt),
@@ -24,7 +32,7 @@ void sb_beams_lay_out(struct sb_decoder *decoder, const int32_t *prompt)
         .chosen = sb_arena_take(a, rows, sizeof *b->chosen),
         .forced = sb_arena_take(a, forced, sizeof *b->forced),
         .ranked = sb_arena_take(a, forced ? size + forced : 0, sizeof *b->ranked),
-        .select = o->reference ? sb_select_reference : groups > 1 || forced ? sb_select_group : sb_select_beams,
+        .select = rule_of(o),
     };
     struct sb_hypothesis *items = sb_arena_take(a, rows, sizeof *items);
     int32_t *ids = sb_arena_take(a, rows * max_new, sizeof *ids);
@@ -59,7 +67,8 @@ void sb_find_candidates(struct sb_decoder *decoder, const struct sb_group *group
         const struct sb_live *live = &decoder->live[row];
         memcpy(decoder->scratch, logprobs_of(decoder, row), decoder->vocab_size * sizeof *decoder->scratch);
         sb_hamming_penalty(decoder->scratch, b->chosen, b->chosen_count, decoder->options.diversity_penalty);
-        sb_processors_apply(&decoder->processors, decoder->scratch, live->history, decoder->prompt_length + live->length);
+        sb_processors_apply(&decoder->processors, decoder->scratch, live->history,
+                            decoder->prompt_length + live->length);
         sb_candidates_scan(&b->candidates, row, live->score, decoder->scratch, decoder->vocab_size);
         if (decoder->options.force_words.count > 0)
             sb_forced_note(decoder, row, decoder->scratch);
@@ -67,11 +76,13 @@ void sb_find_candidates(struct sb_decoder *decoder, const struct sb_group *group
 }
 
 /* Adds the row's tokens to the pool, with one more if it is not negative. */
-static void end_beam(struct sb_decoder *d, struct sb_group *group, size_t row, int32_t token, double score, bool satisfied)
+static void end_beam(struct sb_decoder *d, struct sb_group *group, size_t row, int32_t token, double score,
+                     bool satisfied)
 {
     struct sb_live *live = &d->live[row];
     int32_t *generated = sb_generated(d, live);
-    struct sb_hypothesis h = {.ids = generated, .length = live->length, .logprob = live->logprob, .satisfied = satisfied};
+    struct sb_hypothesis h = {
+        .ids = generated, .length = live->length, .logprob = live->logprob, .satisfied = satisfied};
     if (token >= 0) {
         generated[h.length++] = token; /* behind the live tokens: overwritten by the next candidate */
         h.logprob += (double)logprobs_of(d, row)[token];
@@ -81,7 +92,8 @@ static void end_beam(struct sb_decoder *d, struct sb_group *group, size_t row, i
     sb_pool_add(&group->pool, &h, d->max_new);
 }
 
-void sb_end_candidate(struct sb_decoder *decoder, struct sb_group *group, const struct sb_candidate *candidate, bool satisfied)
+void sb_end_candidate(struct sb_decoder *decoder, struct sb_group *group, const struct sb_candidate *candidate,
+                      bool satisfied)
 {
     end_beam(decoder, group, candidate->parent, candidate->token, candidate->score, satisfied);
 }

@@ -1,7 +1,7 @@
 /*
- * Forced words in beam search. Besides the best extensions, each beam is offered the tokens that bring its words further. All
- * are sorted into banks by how far they have come, and the next beams are taken from the banks in turn, the fullest first, so
- * that beams which make progress survive beside more probable ones which do not.
+ * Forced words in beam search. Besides the best extensions, each beam is offered the tokens that bring its words
+ * further. All are sorted into banks by how far they have come, and the next beams are taken from the banks in turn,
+ * the fullest first, so that beams which make progress survive beside more probable ones which do not.
  */
 #include "model/beam_impl.h"
 

@@ -1,9 +1,10 @@
 /*
- * Beam search as in Hugging Face 4.46, for what 5.x no longer has: groups of beams that are kept apart by a penalty on tokens
- * which earlier groups take in the same step, and forced words.
+ * Beam search as in Hugging Face 4.46, for what 5.x no longer has: groups of beams that are kept apart by a penalty on
+ * tokens which earlier groups take in the same step, and forced words.
  *
- * It differs from 5.x in the details: extensions are looked at in order until the group is full, whether a group is done is
- * judged by the best extension, ended or not, and what still runs at the maximum length joins the finished ones.
+ * It differs from 5.x in the details: extensions are looked at in order until the group is full, whether a group is
+ * done is judged by the best extension, ended or not, and what still runs at the maximum length joins the finished
+ * ones.
  */
 #include "model/beam_impl.h"
 
@@ -43,8 +44,8 @@ void sb_select_group(struct sb_decoder *decoder, struct sb_group *group)
         sb_forced_mix(decoder, group->width);
     for (size_t i = 0; i < b->selected_count; i++)
         b->chosen[b->chosen_count++] = b->selected[i].token;
-    group->done = sb_pool_full(&group->pool) && (o->early_stopping == SB_STOP_TRUE ||
-                                                 !sb_can_improve(decoder, group, b->candidates.items[0].score));
+    group->done = sb_pool_full(&group->pool) &&
+                  (o->early_stopping == SB_STOP_TRUE || !sb_can_improve(decoder, group, b->candidates.items[0].score));
     if (!group->done && b->length + 1 == decoder->max_new) {
         end_running(decoder, group);
         group->done = true;

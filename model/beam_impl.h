@@ -1,6 +1,6 @@
 /*
- * Beam searches: the parts they share. Three rules say how a step selects: Hugging Face 5.x (beam_search.c), Hugging Face 4.46
- * for groups and forced words (beam_groups.c, beam_forced.c), and the SimBERT scripts (beam_reference.c).
+ * Beam searches: the parts they share. Three rules say how a step selects: Hugging Face 5.x (beam_search.c), Hugging
+ * Face 4.46 for groups and forced words (beam_groups.c, beam_forced.c), and the SimBERT scripts (beam_reference.c).
  *
  * All beams of a search have the same length. Groups own consecutive rows: group g the rows [g * size, (g + 1) * size).
  */
@@ -48,11 +48,18 @@ struct sb_group {
     struct sb_pool pool;
 };
 
+/* A selected or forced candidate among those of its bank (model/constraints.h). */
+struct sb_ranked {
+    struct sb_candidate candidate;
+    size_t bank, rank; /* rank: place within the bank */
+    bool taken;
+};
+
 struct sb_beams {
-    struct sb_live *next; /* [row_count]: being built while the live ones are still read */
-    float *logprobs;      /* [row_count, vocab_size]: the model's own, of each live row */
+    struct sb_live *next;                /* [row_count]: being built while the live ones are still read */
+    float *logprobs;                     /* [row_count, vocab_size]: the model's own, of each live row */
     size_t accepted, live_count, length; /* length: tokens that each beam has */
-    struct sb_group *groups; /* [num_beam_groups] */
+    struct sb_group *groups;             /* [num_beam_groups] */
     size_t group_count, group_size;
     struct sb_candidates candidates;
     struct sb_candidate *selected; /* [group_size]: what becomes the group's next beams */
@@ -61,16 +68,12 @@ struct sb_beams {
     size_t chosen_count;
     struct sb_candidate *forced; /* [group_size, SB_MAX_FORCE_WORDS]: extensions by a forced word's next token */
     size_t forced_count;
-    struct sb_ranked { /* [group_size * (1 + SB_MAX_FORCE_WORDS)]: selected and forced ones in their banks */
-        struct sb_candidate candidate;
-        size_t bank, rank; /* rank: place within the bank */
-        bool taken;
-    } *ranked;
+    struct sb_ranked *ranked;                                           /* [group_size * (1 + SB_MAX_FORCE_WORDS)] */
     void (*select)(struct sb_decoder *decoder, struct sb_group *group); /* the rule */
 };
 
-/* A rule reads the group's live rows and candidates, adds to the pool what ends, leaves in `selected` what goes on, and sets
-   group->done; selected is ignored then. */
+/* A rule reads the group's live rows and candidates, adds to the pool what ends, leaves in `selected` what goes on, and
+   sets group->done; selected is ignored then. */
 void sb_select_beams(struct sb_decoder *decoder, struct sb_group *group);
 void sb_select_group(struct sb_decoder *decoder, struct sb_group *group);
 void sb_select_reference(struct sb_decoder *decoder, struct sb_group *group);
@@ -86,12 +89,14 @@ void sb_forced_mix(struct sb_decoder *decoder, size_t width);
 bool sb_forced_met(const struct sb_decoder *decoder, size_t row, int32_t token);
 
 /* Adds a candidate to the pool, its sum divided by length^length_penalty. */
-void sb_end_candidate(struct sb_decoder *decoder, struct sb_group *group, const struct sb_candidate *candidate, bool satisfied);
+void sb_end_candidate(struct sb_decoder *decoder, struct sb_group *group, const struct sb_candidate *candidate,
+                      bool satisfied);
 
 /* Stops the group when nothing can follow: its beams end as they stand. */
 bool sb_end_if_stuck(struct sb_decoder *decoder, struct sb_group *group);
 
-/* Whether beams whose best sum is `best` may still beat the worst of a full pool. At equality 5.x and 4.46 both give up. */
+/* Whether beams whose best sum is `best` may still beat the worst of a full pool. At equality they
+   give up. */
 bool sb_can_improve(const struct sb_decoder *decoder, const struct sb_group *group, double best);
 
 /* sum / length^length_penalty */

@@ -1,7 +1,7 @@
 /*
- * Beam search of the SimBERT scripts: the best k extensions of all go on, ended ones too until min_new_tokens is reached; then
- * the best is returned if it has ended, and otherwise what has ended is dropped and k shrinks by it. Ended means that it ends
- * with the end token and holds min_ends of them.
+ * Beam search of the SimBERT scripts: the best k extensions of all go on, ended ones too until min_new_tokens is
+ * reached; then the best is returned if it has ended, and otherwise what has ended is dropped and k shrinks by it.
+ * Ended means that it ends with the end token and holds min_ends of them.
  */
 #include "model/beam_impl.h"
 

@@ -1,6 +1,6 @@
 /*
- * Beam search as in Hugging Face 5.x. Of the 2 * num_beams best extensions those that end are finished if they are among the
- * best num_beams; the best num_beams of the others go on.
+ * Beam search as in Hugging Face 5.x. Of the 2 * num_beams best extensions those that end are finished if they are
+ * among the best num_beams; the best num_beams of the others go on.
  */
 #include "model/beam_impl.h"
 
@@ -21,5 +21,6 @@ void sb_select_beams(struct sb_decoder *decoder, struct sb_group *group)
     if (last || sb_end_if_stuck(decoder, group) || b->selected_count == 0)
         group->done = true;
     else if (sb_pool_full(&group->pool))
-        group->done = decoder->options.early_stopping == SB_STOP_TRUE || !sb_can_improve(decoder, group, b->selected[0].score);
+        group->done =
+            decoder->options.early_stopping == SB_STOP_TRUE || !sb_can_improve(decoder, group, b->selected[0].score);
 }

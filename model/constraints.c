@@ -62,7 +62,8 @@ void sb_constraints_push(struct sb_constraint_state *state, const struct sb_toke
     }
 }
 
-void sb_constraints_replay(struct sb_constraint_state *state, const struct sb_token_lists *words, const int32_t *tokens, size_t n)
+void sb_constraints_replay(struct sb_constraint_state *state, const struct sb_token_lists *words, const int32_t *tokens,
+                           size_t n)
 {
     sb_constraints_begin(state, words);
     for (size_t i = 0; i < n && !sb_constraints_met(state, words); i++)

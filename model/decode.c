@@ -95,13 +95,16 @@ static enum sb_status check_input(const struct sb_decoder_input *input, struct s
     if (vocab_size < 1 || vocab_size > INT32_MAX)
         return sb_fail(error, SB_INVALID, "decoder: a vocabulary of %zu tokens", vocab_size);
     if (input->end_id < 0 || (size_t)input->end_id >= vocab_size)
-        return sb_fail(error, SB_INVALID, "decoder: the end token %d is outside the vocabulary of %zu", input->end_id, vocab_size);
+        return sb_fail(error, SB_INVALID, "decoder: the end token %d is outside the vocabulary of %zu", input->end_id,
+                       vocab_size);
     for (size_t i = 0; i < input->prompt_length; i++)
         if (input->prompt[i] < 0 || (size_t)input->prompt[i] >= vocab_size)
-            return sb_fail(error, SB_INVALID, "decoder: prompt token %d is outside the vocabulary of %zu", input->prompt[i], vocab_size);
+            return sb_fail(error, SB_INVALID, "decoder: prompt token %d is outside the vocabulary of %zu",
+                           input->prompt[i], vocab_size);
     for (size_t i = 0; i < input->banned_count; i++)
         if (input->banned[i] < 0 || (size_t)input->banned[i] >= vocab_size)
-            return sb_fail(error, SB_INVALID, "decoder: banned token %d is outside the vocabulary of %zu", input->banned[i], vocab_size);
+            return sb_fail(error, SB_INVALID, "decoder: banned token %d is outside the vocabulary of %zu",
+                           input->banned[i], vocab_size);
     return SB_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
- * Decoding: a state machine that turns logits into texts of token ids. It never sees the network: it says which tokens it
- * needs logits for and takes them, so its rows can share forward passes with any other work, and one loop serves sampling,
- * greedy and beam search.
+ * Decoding: a state machine that turns logits into texts of token ids. It never sees the network: it says which tokens
+ * it needs logits for and takes them, so its rows can share forward passes with any other work, and one loop serves
+ * sampling, greedy and beam search.
  *
  *     struct sb_decoder_input input = {.prompt = ids, .prompt_length = n, .vocab_size = vocab_size, .end_id = sep,
  *                                      .kernels = kernels};
@@ -17,13 +17,13 @@
  *     use(sb_decoder_result(decoder, 0));
  *     sb_decoder_free(decoder);
  *
- * Rows and slots. A live hypothesis is a row. Where its keys and values lie in the cache (model/kv_cache.h) is a path of slot
- * numbers; hypotheses that begin alike share the beginning of their paths, so a fork copies numbers only. Samples that have
- * drawn the same tokens so far are one row: with peaked models a hundred samples begin as a handful of rows. At most
- * max_rows rows live at a time and sb_decoder_slots() slots are in use; samples that find no row wait.
+ * Rows and slots. A live hypothesis is a row. Where its keys and values lie in the cache (model/kv_cache.h) is a path
+ * of slot numbers; hypotheses that begin alike share the beginning of their paths, so a fork copies numbers only.
+ * Samples that have drawn the same tokens so far are one row: with peaked models a hundred samples begin as a handful
+ * of rows. At most max_rows rows live at a time and sb_decoder_slots() slots are in use; samples that find no row wait.
  *
- * Results do not depend on max_rows, nor on the order or the grouping in which rows are accepted: a sample's random numbers
- * are a function of (seed, sample, step).
+ * Results do not depend on max_rows, nor on the order or the grouping in which rows are accepted: a sample's random
+ * numbers are a function of (seed, sample, step).
  *
  * Everything is allocated in sb_decoder_new. Thread rule: one thread at a time.
  */
@@ -43,7 +43,7 @@ struct sb_decoder_input {
     const int32_t *banned; /* copied: tokens that never come, beside options->bad_words */
     size_t banned_count;
     const struct sb_kernels *kernels; /* borrowed */
-    size_t max_rows; /* of samples; 0: SB_DECODER_ROWS. Beam search has num_beams rows always */
+    size_t max_rows;                  /* of samples; 0: SB_DECODER_ROWS. Beam search has num_beams rows always */
 };
 
 struct sb_decoder;
@@ -74,8 +74,8 @@ struct sb_decoder_row {
 size_t sb_decoder_rows(const struct sb_decoder *decoder);
 /* False when row i needs nothing now: it is empty, or was accepted and waits for its fellow beams. */
 bool sb_decoder_row(const struct sb_decoder *decoder, size_t i, struct sb_decoder_row *row);
-/* The logits [vocab_size] of row i, for which sb_decoder_row was true. Moves row i (samples), or with the last row of a step
-   every row (beams), on to its next token. */
+/* The logits [vocab_size] of row i, for which sb_decoder_row was true. Moves row i (samples), or with the last row of a
+   step every row (beams), on to its next token. */
 void sb_decoder_accept(struct sb_decoder *decoder, size_t i, const float *logits);
 
 bool sb_decoder_finished(const struct sb_decoder *decoder);
@@ -90,8 +90,8 @@ struct sb_hypothesis {
     size_t index;   /* samples: the sample's number; beams: the rank */
 };
 
-/* Results so far, borrowed from the decoder: samples in the order in which they are completed (equal ones one behind the
-   other, sharing ids), beams all at once at the end, the best first. */
+/* Results so far, borrowed from the decoder: samples in the order in which they are completed (equal ones one behind
+   the other, sharing ids), beams all at once at the end, the best first. */
 size_t sb_decoder_results(const struct sb_decoder *decoder);
 const struct sb_hypothesis *sb_decoder_result(const struct sb_decoder *decoder, size_t i);
 

@@ -38,8 +38,8 @@ struct sb_decoder {
     bool finished;
     struct sb_processors processors;
     struct sb_slots slots;
-    struct sb_live *live; /* [row_count] */
-    float *scratch;       /* [vocab_size]: a row while processors work on it */
+    struct sb_live *live;          /* [row_count] */
+    float *scratch;                /* [vocab_size]: a row while processors work on it */
     struct sb_hypothesis *results; /* [num_sequences] */
     size_t result_count;
 

@@ -67,8 +67,8 @@ static enum sb_status check_numbers(const struct sb_decode_options *o, size_t vo
         check_double("diversity_penalty", o->diversity_penalty, 0, 1000, error) != SB_OK)
         return SB_INVALID;
     if (o->min_new_tokens > o->max_new_tokens)
-        return sb_fail(error, SB_INVALID, "min_new_tokens is %d: it must be at most max_new_tokens, which is %d", o->min_new_tokens,
-                       o->max_new_tokens);
+        return sb_fail(error, SB_INVALID, "min_new_tokens is %d: it must be at most max_new_tokens, which is %d",
+                       o->min_new_tokens, o->max_new_tokens);
     return SB_OK;
 }
 
@@ -81,7 +81,8 @@ static enum sb_status check_lists(const char *name, const struct sb_token_lists 
         if (lists->ends[i] <= start)
             return sb_fail(error, SB_INVALID, "%s: word %zu has no tokens", name, i);
         if (lists->ends[i] - start > longest)
-            return sb_fail(error, SB_INVALID, "%s: word %zu has %zu tokens; at most %zu", name, i, lists->ends[i] - start, longest);
+            return sb_fail(error, SB_INVALID, "%s: word %zu has %zu tokens; at most %zu", name, i,
+                           lists->ends[i] - start, longest);
         for (size_t j = start; j < lists->ends[i]; j++)
             if (lists->ids[j] < 0 || (size_t)lists->ids[j] >= vocab_size)
                 return sb_fail(error, SB_INVALID, "%s: word %zu: token id %d is outside the vocabulary of %zu", name, i,
@@ -97,22 +98,24 @@ static enum sb_status check_mode(const struct sb_decode_options *o, struct sb_er
     if (o->do_sample && (o->num_beams > 1 || o->num_beam_groups > 1 || o->reference))
         return sb_fail(error, SB_INVALID, "num_beams, num_beam_groups and the reference's search need do_sample false");
     if (o->num_beams % o->num_beam_groups != 0)
-        return sb_fail(error, SB_INVALID, "num_beam_groups is %d: it must divide num_beams, which is %d", o->num_beam_groups,
-                       o->num_beams);
+        return sb_fail(error, SB_INVALID, "num_beam_groups is %d: it must divide num_beams, which is %d",
+                       o->num_beam_groups, o->num_beams);
     if (o->num_beam_groups > 1 && o->diversity_penalty == 0)
-        return sb_fail(error, SB_INVALID, "diversity_penalty must be more than 0 with num_beam_groups: the groups would be equal");
+        return sb_fail(error, SB_INVALID,
+                       "diversity_penalty must be more than 0 with num_beam_groups: the groups would be equal");
     if (o->num_beam_groups == 1 && o->diversity_penalty != 0)
         return sb_fail(error, SB_INVALID, "diversity_penalty needs num_beam_groups of 2 or more");
     if (o->force_words.count > 0 && (!beams || o->num_beam_groups > 1 || o->reference))
         return sb_fail(error, SB_INVALID,
                        "force_words need beam search: do_sample false, num_beams 2 or more and one group of beams");
     if (!o->do_sample && o->num_sequences > (o->reference ? 1 : o->num_beams))
-        return sb_fail(error, SB_INVALID, "num_sequences is %d: without do_sample it must be at most %d", o->num_sequences,
-                       o->reference ? 1 : o->num_beams);
+        return sb_fail(error, SB_INVALID, "num_sequences is %d: without do_sample it must be at most %d",
+                       o->num_sequences, o->reference ? 1 : o->num_beams);
     return SB_OK;
 }
 
-enum sb_status sb_decode_options_check(const struct sb_decode_options *options, size_t vocab_size, struct sb_error *error)
+enum sb_status sb_decode_options_check(const struct sb_decode_options *options, size_t vocab_size,
+                                       struct sb_error *error)
 {
     enum sb_status status = check_numbers(options, vocab_size, error);
     if (status == SB_OK)

@@ -1,15 +1,15 @@
 /*
- * How to decode. Names and meanings are Hugging Face's generation options (REFERENCE section 5); with `reference` the beam
- * search is the one of the SimBERT scripts.
+ * How to decode. Names and meanings are Hugging Face's generation options (REFERENCE section 5); with `reference` the
+ * beam search is the one of the SimBERT scripts.
  *
  *     struct sb_decode_options options = sb_decode_defaults();
  *     options.do_sample = false;
  *     options.num_beams = options.num_sequences = 4;
  *     sb_decoder_new(&decoder, &options, &input, &error);           // model/decode.h; checks the options
  *
- * What goes with what: do_sample draws num_sequences samples and takes no beams; without it num_beams 1 is greedy search and
- * more is beam search, to which alone belong num_beam_groups, force_words and length_penalty. temperature, top_k and top_p
- * act on samples only.
+ * What goes with what: do_sample draws num_sequences samples and takes no beams; without it num_beams 1 is greedy
+ * search and more is beam search, to which alone belong num_beam_groups, force_words and length_penalty. temperature,
+ * top_k and top_p act on samples only.
  */
 #ifndef SB_MODEL_DECODE_OPTIONS_H
 #define SB_MODEL_DECODE_OPTIONS_H
@@ -29,7 +29,7 @@ enum {
 };
 
 enum sb_early_stopping {
-    SB_STOP_FALSE, /* when the best running beam, as it stands, is no better than the worst finished one (Hugging Face 5.x) */
+    SB_STOP_FALSE, /* when the best running beam, as it stands, does not beat the worst finished one */
     SB_STOP_TRUE,  /* as soon as num_beams hypotheses have ended */
     SB_STOP_NEVER, /* when no running beam can beat the worst finished one */
 };
@@ -42,23 +42,24 @@ struct sb_token_lists {
 };
 
 struct sb_decode_options {
-    bool do_sample;          /* sampling, else beam search (greedy when num_beams is 1) */
-    int num_sequences;       /* how many hypotheses to return */
-    int num_beams;           /* beam search: live hypotheses */
-    int num_beam_groups;     /* divides num_beams; > 1: diverse beam search */
+    bool do_sample;      /* sampling, else beam search (greedy when num_beams is 1) */
+    int num_sequences;   /* how many hypotheses to return */
+    int num_beams;       /* beam search: live hypotheses */
+    int num_beam_groups; /* divides num_beams; > 1: diverse beam search */
     double diversity_penalty;
-    int top_k;               /* 0: off */
-    double top_p;            /* 1: off */
+    int top_k;    /* 0: off */
+    double top_p; /* 1: off */
     double temperature;
-    double length_penalty;   /* beams are ranked by score / length^length_penalty */
+    double length_penalty; /* beams are ranked by score / length^length_penalty */
     enum sb_early_stopping early_stopping;
     int no_repeat_ngram_size;  /* 0: off; the prompt's n-grams count */
     double repetition_penalty; /* 1: off; the prompt's tokens count */
     int min_new_tokens;        /* the end token counts, as in Hugging Face */
     int max_new_tokens;
-    struct sb_token_lists bad_words, force_words; /* a bad word that is the end token alone is ignored, as in Hugging Face */
-    uint64_t seed;           /* sampling: the same seed gives the same texts whatever else runs */
-    bool reference;          /* beam search of the reference: topk = num_beams, min_ends, minlen = min_new_tokens */
+    struct sb_token_lists bad_words; /* the end token alone is ignored, as in Hugging Face */
+    struct sb_token_lists force_words;
+    uint64_t seed;  /* sampling: the same seed gives the same texts whatever else runs */
+    bool reference; /* beam search of the reference: topk = num_beams, min_ends, minlen = min_new_tokens */
     int reference_min_ends;
 };
 

@@ -1,15 +1,17 @@
 /*
- * Sampling with shared beginnings. The samples drawn so far form a tree of tokens. A node of it is one token that some samples
- * share; it is fed once, and each of its samples draws its next token from the same logits.
+ * Sampling with shared beginnings. The samples drawn so far form a tree of tokens. A node of it is one token that some
+ * samples share; it is fed once, and each of its samples draws its next token from the same logits.
  *
- * Rows walk the tree. When the samples of a row draw different tokens, the row goes on with one and puts the others aside; at
- * an end it returns to the deepest that it put aside. So what a row has put aside hangs on its own current path:
+ * Rows walk the tree. When the samples of a row draw different tokens, the row goes on with one and puts the others
+ * aside; at an end it returns to the deepest that it put aside. So what a row has put aside hangs on its own current
+ * path:
  *
  *     history of a row   a b c d e          e: being fed
  *     put aside              x   y          as its own: continues "a" with x, "a b c" with y; y comes first
  *
- * A row with nothing left takes over the shallowest node that another has put aside (the largest piece of work) together with
- * a copy of the path to it. Slots in use are therefore at most rows * (max_new_tokens - 1), however many samples there are.
+ * A row with nothing left takes over the shallowest node that another has put aside (the largest piece of work)
+ * together with a copy of the path to it. Slots in use are therefore at most rows * (max_new_tokens - 1), however many
+ * samples there are.
  */
 #include "model/decode_impl.h"
 
@@ -51,7 +53,8 @@ void sb_sampler_lay_out(struct sb_decoder *decoder)
 {
     struct sb_arena *a = &decoder->arena;
     size_t samples = (size_t)decoder->options.num_sequences, vocab_size = decoder->vocab_size;
-    struct sb_sampler *s = sb_arena_take(a, 1, sizeof *s), taken = {
+    struct sb_sampler *s = sb_arena_take(a, 1, sizeof *s);
+    struct sb_sampler taken = {
         .nodes = sb_arena_take(a, samples, sizeof *s->nodes),
         .row_sample = sb_arena_take(a, decoder->row_count, sizeof *s->row_sample),
         .next_sample = sb_arena_take(a, samples, sizeof *s->next_sample),
@@ -70,7 +73,8 @@ void sb_sampler_lay_out(struct sb_decoder *decoder)
 }
 
 /* Completes a chain of samples: generated tokens [length]. */
-static void complete(struct sb_decoder *d, const int32_t *generated, size_t length, int32_t sample, double logprob, bool stopped)
+static void complete(struct sb_decoder *d, const int32_t *generated, size_t length, int32_t sample, double logprob,
+                     bool stopped)
 {
     struct sb_sampler *s = d->sampler;
     int32_t *ids = s->result_ids + s->result_ids_count++ * d->max_new;
@@ -93,7 +97,8 @@ static size_t draw_all(struct sb_decoder *d, int32_t sample, size_t step)
     struct sb_sampler *s = d->sampler;
     size_t count = 0;
     for (int32_t next; sample >= 0; sample = next) {
-        size_t choice = sb_distribution_draw(&s->distribution, sb_random_uniform(d->options.seed, (uint64_t)sample, step));
+        size_t choice =
+            sb_distribution_draw(&s->distribution, sb_random_uniform(d->options.seed, (uint64_t)sample, step));
         next = s->next_sample[sample];
         s->next_sample[sample] = -1;
         struct group *group = &s->groups[s->group_of[choice] < 0 ? count : (size_t)s->group_of[choice]];

@@ -1,8 +1,10 @@
 /*
- * Logits processors: rules that raise, lower or forbid tokens before one is chosen. They work in place on one row of logits
- * (sampling) or of log probabilities (beam search) and forbid with minus infinity, as Hugging Face's 5.x processors do.
+ * Logits processors: rules that raise, lower or forbid tokens before one is chosen. They work in place on one row of
+ * logits (sampling) or of log probabilities (beam search) and forbid with minus infinity, as Hugging Face's 5.x
+ * processors do.
  *
- *     sb_processors_apply(&processors, row, history, length);   // all that the options ask for, in Hugging Face's order
+ *     sb_processors_apply(&processors, row, history, length);   // all that the options ask for, in Hugging Face's
+ * order
  *
  * A history is the prompt's tokens and the generated ones behind them. Thread rule: one thread at a time (`stamps`).
  */
@@ -31,11 +33,13 @@ void sb_repetition_penalty(struct sb_processors *processors, float *row, const i
 /* Forbids what would repeat an n-gram of the history. */
 void sb_no_repeat_ngram(float *row, const int32_t *history, size_t length, size_t n);
 
-/* Forbids the last token of each word whose other tokens end the history. The word [end] and words longer than the history
-   have no effect. */
-void sb_bad_words(float *row, const int32_t *history, size_t length, const struct sb_token_lists *words, int32_t end_id);
+/* Forbids the last token of each word whose other tokens end the history. The word [end] and words longer than the
+   history have no effect. */
+void sb_bad_words(float *row, const int32_t *history, size_t length, const struct sb_token_lists *words,
+                  int32_t end_id);
 
-/* Diverse beam search (4.46): row[t] -= penalty * how often earlier groups chose t in this step. Comes before all others. */
+/* Diverse beam search (4.46): row[t] -= penalty * how often earlier groups chose t in this step. Comes before all
+ * others. */
 void sb_hamming_penalty(float *row, const int32_t *chosen, size_t count, double penalty);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The one loop that every selection over a vocabulary runs: skip what cannot be selected. A row of logits has tens of
- * thousands of elements of which a handful are wanted, so blocks are tested as a whole, in a form that compilers turn into
- * vector compares.
+ * thousands of elements of which a handful are wanted, so blocks are tested as a whole, in a form that compilers turn
+ * into vector compares.
  */
 #ifndef SB_MODEL_LOGITS_SCAN_H
 #define SB_MODEL_LOGITS_SCAN_H

@@ -1,8 +1,8 @@
 /*
  * The task that writes paraphrases. Its rows, in the order in which they are offered:
  *
- *     source    [CLS] text [SEP], segments 0; fills the cache, gives the first logits, and the source's vector too unless words
- *               are masked (then the text as it stands is a row of its own)
+ *     source    [CLS] text [SEP], segments 0: fills the cache and gives the first logits. Also the source's vector,
+ *               unless words are masked; then the text as it stands is a row of its own, offered before
  *     steps     one token of a live hypothesis each, segment 1
  *     vectors   [CLS] candidate [SEP], segments 0, as candidates are completed
  */
@@ -23,7 +23,7 @@ static uint64_t tag_of(unsigned kind, size_t index)
 struct paraphrase_task {
     struct sb_task task;
     struct sb_model *model;
-    struct sb_paraphrase_options options; /* lists and ranges are not kept: the decoder has copies, the mask is applied */
+    struct sb_paraphrase_options options; /* less lists and mask: the caller's memory, not used again */
     struct sb_paraphrase_source source;
     struct sb_decoder *decoder;
     struct sb_kv_cache *cache;
@@ -66,11 +66,15 @@ static bool offer_source(struct paraphrase_task *t, struct sb_batch *batch, size
     size_t length = t->source.length;
     bool masked = t->source.prompt != t->source.ids;
     struct sb_row vector = {.ids = t->source.ids, .length = length, .prefix = length, .want = SB_WANT_VECTOR};
-    struct sb_row source = {.ids = t->source.prompt, .length = length, .prefix = length, .cache = t->cache,
+    struct sb_row source = {.ids = t->source.prompt,
+                            .length = length,
+                            .prefix = length,
+                            .cache = t->cache,
                             .want = SB_WANT_LOGITS | (masked ? 0 : SB_WANT_VECTOR)};
     if (masked && !t->vector_offered)
         t->vector_offered = put(&t->task, batch, &vector, tag_of(SOURCE_VECTOR, 0), max_tokens, added);
-    if (!t->source_offered && (!masked || t->vector_offered)) /* no candidate may be compared before the vector is there */
+    /* The vector comes first: it must be there when the first candidate's is. */
+    if (!t->source_offered && (!masked || t->vector_offered))
         t->source_offered = put(&t->task, batch, &source, tag_of(SOURCE, 0), max_tokens, added);
     return t->source_offered;
 }
@@ -206,19 +210,22 @@ static const struct sb_task_class paraphrase_class = {"paraphrase", offer, accep
 static enum sb_status check_options(const struct sb_paraphrase_options *o, size_t positions, struct sb_error *error)
 {
     if (o->num_candidates < 1 || o->num_candidates > SB_MAX_SEQUENCES)
-        return sb_fail(error, SB_INVALID, "num_candidates must be 1 to %d, not %d", SB_MAX_SEQUENCES, o->num_candidates);
-    if (o->n < 1 || o->n > o->num_candidates)
-        return sb_fail(error, SB_INVALID, "n is %d: it must be at least 1 and at most num_candidates, which is %d", o->n,
+        return sb_fail(error, SB_INVALID, "num_candidates must be 1 to %d, not %d", SB_MAX_SEQUENCES,
                        o->num_candidates);
+    if (o->n < 1 || o->n > o->num_candidates)
+        return sb_fail(error, SB_INVALID, "n is %d: it must be at least 1 and at most num_candidates, which is %d",
+                       o->n, o->num_candidates);
     if (!(o->min_similarity >= -1.01 && o->min_similarity <= 1.01))
         return sb_fail(error, SB_INVALID, "min_similarity must be -1.01 to 1.01, not %g", o->min_similarity);
     if (!(o->max_similarity >= o->min_similarity && o->max_similarity <= 1.01))
-        return sb_fail(error, SB_INVALID, "max_similarity is %g: it must be at least min_similarity, which is %g, and at most 1.01",
+        return sb_fail(error, SB_INVALID,
+                       "max_similarity is %g: it must be at least min_similarity, which is %g, and at most 1.01",
                        o->max_similarity, o->min_similarity);
     if (o->min_edit_distance < 0)
         return sb_fail(error, SB_INVALID, "min_edit_distance must be at least 0, not %d", o->min_edit_distance);
     if (o->decode.max_new_tokens < 1 || (size_t)o->decode.max_new_tokens > positions)
-        return sb_fail(error, SB_INVALID, "max_new_tokens must be 1 to %zu, not %d", positions, o->decode.max_new_tokens);
+        return sb_fail(error, SB_INVALID, "max_new_tokens must be 1 to %zu, not %d", positions,
+                       o->decode.max_new_tokens);
     return SB_OK;
 }
 
@@ -242,7 +249,8 @@ static int32_t *list_banned(size_t *count, const struct sb_tokenizer *tokenizer,
 }
 
 /* num_sequences, and as many new tokens as the source leaves positions for. */
-static struct sb_decode_options decode_options(const struct sb_paraphrase_options *options, size_t source_length, size_t positions)
+static struct sb_decode_options decode_options(const struct sb_paraphrase_options *options, size_t source_length,
+                                               size_t positions)
 {
     struct sb_decode_options o = options->decode;
     o.num_sequences = o.do_sample ? options->num_candidates : o.reference ? 1 : o.num_beams;
@@ -277,8 +285,10 @@ static enum sb_status make_decoder(struct paraphrase_task *t, const struct sb_de
         return status;
     size_t rows = affordable_rows(t->model, o, t->source.length);
     if (rows == 0)
-        return sb_fail(error, SB_LIMIT, "%d beams of up to %d tokens need a cache of more than %zu MiB: lower num_beams or max_new_tokens",
-                       o->num_beams, o->max_new_tokens, SB_PARAPHRASE_CACHE_BYTES >> 20);
+        return sb_fail(
+            error, SB_LIMIT,
+            "%d beams of up to %d tokens need a cache of more than %zu MiB: lower num_beams or max_new_tokens",
+            o->num_beams, o->max_new_tokens, SB_PARAPHRASE_CACHE_BYTES >> 20);
     int32_t end_id = sb_tokenizer_special(tokenizer).sep, *banned = list_banned(&banned_count, tokenizer, end_id);
     if (!banned)
         return sb_fail(error, SB_NO_MEMORY, "paraphrase: no memory for %zu token ids", vocab_size);
@@ -302,8 +312,8 @@ static enum sb_status make_decoder(struct paraphrase_task *t, const struct sb_de
     return sb_kv_cache_new(&t->cache, t->model, t->source.length, slots, error);
 }
 
-static enum sb_status set_up(struct paraphrase_task *t, const char *text, size_t size, const struct sb_paraphrase_options *options,
-                             struct sb_error *error)
+static enum sb_status set_up(struct paraphrase_task *t, const char *text, size_t size,
+                             const struct sb_paraphrase_options *options, struct sb_error *error)
 {
     size_t positions = (size_t)sb_model_max_length(t->model);
     enum sb_status status = check_options(options, positions, error);
@@ -311,6 +321,8 @@ static enum sb_status set_up(struct paraphrase_task *t, const char *text, size_t
         return status;
     size_t left = positions - (size_t)options->decode.max_new_tokens, half = positions / 2;
     t->options = *options;
+    t->options.mask = NULL;
+    t->options.decode.bad_words = t->options.decode.force_words = (struct sb_token_lists){0};
     status = sb_paraphrase_source_read(&t->source, sb_model_tokenizer(t->model), text, size, left > half ? left : half,
                                        options->mask, options->mask_count, error);
     if (status != SB_OK)
@@ -333,7 +345,8 @@ enum sb_status sb_paraphrase_task_new(struct sb_task **task, struct sb_model *mo
 {
     *task = NULL;
     if (!sb_model_can_generate(model))
-        return sb_fail(error, SB_UNSUPPORTED, "model '%s' has no MLM head: it embeds but can not generate", sb_model_name(model));
+        return sb_fail(error, SB_UNSUPPORTED, "model '%s' has no MLM head: it embeds but can not generate",
+                       sb_model_name(model));
     if (sb_tokenizer_special(sb_model_tokenizer(model)).sep < 0 || sb_model_config(model)->type_vocab_size < 2)
         return sb_fail(error, SB_UNSUPPORTED, "model '%s' can not generate: it needs a [SEP] token and two segments",
                        sb_model_name(model));

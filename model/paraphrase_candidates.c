@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum sb_status sb_paraphrase_candidates_init(struct sb_paraphrase_candidates *candidates, size_t capacity, struct sb_error *error)
+enum sb_status sb_paraphrase_candidates_init(struct sb_paraphrase_candidates *candidates, size_t capacity,
+                                             struct sb_error *error)
 {
     candidates->capacity = capacity;
     candidates->items = calloc(capacity, sizeof *candidates->items);
@@ -38,7 +39,8 @@ void sb_paraphrase_candidates_free(struct sb_paraphrase_candidates *candidates)
 static bool is_duplicate(const struct sb_paraphrase_candidates *candidates, const struct sb_paraphrase_candidate *new)
 {
     for (size_t i = 0; i < candidates->count; i++)
-        if (candidates->items[i].index < new->index && sb_code_points_equal(&candidates->items[i].normalized, &new->normalized))
+        if (candidates->items[i].index < new->index &&
+            sb_code_points_equal(&candidates->items[i].normalized, &new->normalized))
             return true;
     return false;
 }
@@ -54,8 +56,9 @@ static enum sb_status measure_distance(struct sb_paraphrase_candidates *candidat
         candidates->distances = distances;
         candidates->distances_capacity = needed;
     }
-    new->result.edit_distance = (int)sb_edit_distance(source->normalized.points, source->normalized.count, new->normalized.points,
-                                                      new->normalized.count, candidates->distances);
+    new->result.edit_distance =
+        (int)sb_edit_distance(source->normalized.points, source->normalized.count, new->normalized.points,
+                              new->normalized.count, candidates->distances);
     return SB_OK;
 }
 
@@ -64,8 +67,8 @@ static enum sb_status write_down(struct sb_paraphrase_candidates *candidates, st
                                  const struct sb_tokenizer *tokenizer, size_t max_length, struct sb_error *error)
 {
     struct sb_encoding *encoding = &candidates->encoding;
-    enum sb_status status = sb_tokenizer_encode(tokenizer, encoding, candidates->text.data, candidates->text.length, NULL, 0,
-                                                max_length, error);
+    enum sb_status status = sb_tokenizer_encode(tokenizer, encoding, candidates->text.data, candidates->text.length,
+                                                NULL, 0, max_length, error);
     if (status != SB_OK)
         return status;
     new->length = encoding->length;
@@ -80,62 +83,71 @@ static enum sb_status write_down(struct sb_paraphrase_candidates *candidates, st
     return SB_OK;
 }
 
-/* Sets *counter to why the new candidate is dropped, NULL if it is not. Its normalized text is known. */
-static void judge(int64_t **counter, struct sb_paraphrase_candidates *candidates, const struct sb_paraphrase_candidate *new,
-                  const struct sb_paraphrase_source *source, const struct sb_paraphrase_options *options)
+/* The counter of why the new candidate is dropped, NULL if it is not. Its normalized text is known. */
+static int64_t *judge(struct sb_paraphrase_candidates *candidates, const struct sb_paraphrase_candidate *new,
+                      const struct sb_paraphrase_source *source, const struct sb_paraphrase_options *options)
 {
     struct sb_paraphrase_counts *counts = &candidates->counts;
     if (new->normalized.count == 0)
-        *counter = &counts->dropped_empty;
-    else if (options->drop_copies && sb_code_points_equal(&new->normalized, &source->normalized))
-        *counter = &counts->dropped_copies;
-    else if (is_duplicate(candidates, new))
-        *counter = &counts->dropped_duplicates;
-    else
-        *counter = NULL;
+        return &counts->dropped_empty;
+    if (options->drop_copies && sb_code_points_equal(&new->normalized, &source->normalized))
+        return &counts->dropped_copies;
+    return is_duplicate(candidates, new) ? &counts->dropped_duplicates : NULL;
 }
 
-enum sb_status sb_paraphrase_candidates_add(struct sb_paraphrase_candidates *candidates, const struct sb_hypothesis *hypothesis,
-                                            const struct sb_paraphrase_source *source, const struct sb_tokenizer *tokenizer,
-                                            size_t max_length, const struct sb_paraphrase_options *options, struct sb_error *error)
+/* The hypothesis' text, plain in candidates->text and normalized in new. */
+static enum sb_status read_text(struct sb_paraphrase_candidates *candidates, struct sb_paraphrase_candidate *new,
+                                const struct sb_hypothesis *hypothesis, const struct sb_tokenizer *tokenizer,
+                                struct sb_error *error)
+{
+    struct sb_buffer *text = &candidates->text;
+    sb_buffer_reset(text);
+    sb_buffer_text(text, ""); /* so that there is a text even if no token has one */
+    enum sb_status status = sb_tokenizer_decode(tokenizer, text, hypothesis->ids, hypothesis->length, false, error);
+    if (status == SB_OK && text->failed)
+        status = sb_fail(error, SB_NO_MEMORY, "paraphrase: no memory for a candidate's text");
+    if (status == SB_OK)
+        status = sb_text_normalize(&new->normalized, text->data, text->length, error);
+    return status;
+}
+
+enum sb_status sb_paraphrase_candidates_add(struct sb_paraphrase_candidates *candidates,
+                                            const struct sb_hypothesis *hypothesis,
+                                            const struct sb_paraphrase_source *source,
+                                            const struct sb_tokenizer *tokenizer, size_t max_length,
+                                            const struct sb_paraphrase_options *options, struct sb_error *error)
 {
     struct sb_paraphrase_counts *counts = &candidates->counts;
+    struct sb_paraphrase_candidate new = {.index = hypothesis->index};
+    int64_t *counter = &counts->dropped_force_words;
+    enum sb_status status = SB_OK;
+    new.result.logprob = hypothesis->logprob;
+    new.result.stopped = hypothesis->stopped;
     counts->generated_tokens += (int64_t)hypothesis->length;
     if (hypothesis->ids == candidates->last_ids) { /* shares its fate, except that one is enough */
         ++*(candidates->last_counter ? candidates->last_counter : &counts->dropped_duplicates);
         return SB_OK;
     }
-    candidates->last_ids = hypothesis->ids;
-    candidates->last_counter = &counts->dropped_force_words;
-    struct sb_paraphrase_candidate new = {.index = hypothesis->index};
-    new.result.logprob = hypothesis->logprob;
-    new.result.stopped = hypothesis->stopped;
-    enum sb_status status = SB_OK;
     if (hypothesis->satisfied) {
-        sb_buffer_reset(&candidates->text);
-        sb_buffer_text(&candidates->text, "");
-        status = sb_tokenizer_decode(tokenizer, &candidates->text, hypothesis->ids, hypothesis->length, false, error);
-        if (status == SB_OK && candidates->text.failed)
-            status = sb_fail(error, SB_NO_MEMORY, "paraphrase: no memory for a candidate's text");
+        status = read_text(candidates, &new, hypothesis, tokenizer, error);
         if (status == SB_OK)
-            status = sb_text_normalize(&new.normalized, candidates->text.data, candidates->text.length, error);
-        if (status == SB_OK)
-            judge(&candidates->last_counter, candidates, &new, source, options);
+            counter = judge(candidates, &new, source, options);
     }
-    if (status == SB_OK && !candidates->last_counter) {
+    if (status == SB_OK && !counter)
         status = measure_distance(candidates, &new, source, error);
-        if (status == SB_OK)
-            status = write_down(candidates, &new, tokenizer, max_length, error);
-        if (status == SB_OK) {
-            new.offered = new.result.edit_distance < options->min_edit_distance; /* not worth a vector */
-            candidates->to_embed += !new.offered;
-            candidates->items[candidates->count++] = new;
-            return SB_OK;
-        }
-    } else if (status == SB_OK) {
-        ++*candidates->last_counter;
+    if (status == SB_OK && !counter)
+        status = write_down(candidates, &new, tokenizer, max_length, error);
+    if (status == SB_OK && !counter) {
+        new.offered = new.result.edit_distance < options->min_edit_distance; /* not worth a vector */
+        candidates->to_embed += !new.offered;
+        candidates->items[candidates->count++] = new;
+    } else {
+        free_candidate(&new);
     }
-    free_candidate(&new);
+    if (status == SB_OK && counter)
+        ++*counter;
+    candidates->last_ids = hypothesis->ids;
+    candidates->last_counter = counter;
     return status;
 }
 
@@ -174,7 +186,8 @@ static int by_similarity(const void *a, const void *b)
     return by_index(a, b);
 }
 
-void sb_paraphrase_candidates_rank(struct sb_paraphrase_candidates *candidates, const struct sb_paraphrase_options *options)
+void sb_paraphrase_candidates_rank(struct sb_paraphrase_candidates *candidates,
+                                   const struct sb_paraphrase_options *options)
 {
     struct sb_paraphrase_counts *counts = &candidates->counts;
     qsort(candidates->items, candidates->count, sizeof *candidates->items, options->rerank ? by_similarity : by_index);

@@ -11,17 +11,18 @@
 /* ---- paraphrase_source.c: the text as the model reads it ---- */
 
 struct sb_paraphrase_source {
-    int32_t *ids;    /* [length]: [CLS] text [SEP] */
-    int32_t *prompt; /* [length]: the same with [MASK] where words are to be reworded; ids itself when there is no mask */
+    int32_t *ids; /* [length]: [CLS] text [SEP] */
+    int32_t
+        *prompt; /* [length]: the same with [MASK] where words are to be reworded; ids itself when there is no mask */
     size_t length;
     struct sb_code_points normalized; /* of the text as it was cut */
 };
 
 /* max_length: tokens that the source may have. */
-SB_MUST_CHECK enum sb_status sb_paraphrase_source_read(struct sb_paraphrase_source *source, const struct sb_tokenizer *tokenizer,
-                                                       const char *text, size_t size, size_t max_length,
-                                                       const struct sb_text_range *mask, size_t mask_count,
-                                                       struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_paraphrase_source_read(struct sb_paraphrase_source *source,
+                                                       const struct sb_tokenizer *tokenizer, const char *text,
+                                                       size_t size, size_t max_length, const struct sb_text_range *mask,
+                                                       size_t mask_count, struct sb_error *error);
 void sb_paraphrase_source_free(struct sb_paraphrase_source *source);
 
 /* ---- paraphrase_candidates.c: what was generated, and what remains of it ---- */
@@ -57,17 +58,17 @@ SB_MUST_CHECK enum sb_status sb_paraphrase_candidates_init(struct sb_paraphrase_
 void sb_paraphrase_candidates_free(struct sb_paraphrase_candidates *candidates);
 
 /* Counts the hypothesis as dropped, or adds it as a candidate to be embedded. */
-SB_MUST_CHECK enum sb_status sb_paraphrase_candidates_add(struct sb_paraphrase_candidates *candidates,
-                                                          const struct sb_hypothesis *hypothesis,
-                                                          const struct sb_paraphrase_source *source,
-                                                          const struct sb_tokenizer *tokenizer, size_t max_length,
-                                                          const struct sb_paraphrase_options *options, struct sb_error *error);
+SB_MUST_CHECK enum sb_status
+sb_paraphrase_candidates_add(struct sb_paraphrase_candidates *candidates, const struct sb_hypothesis *hypothesis,
+                             const struct sb_paraphrase_source *source, const struct sb_tokenizer *tokenizer,
+                             size_t max_length, const struct sb_paraphrase_options *options, struct sb_error *error);
 
 /* The candidate's similarity is known: reports it when it passes and is the first of its kind. */
 void sb_paraphrase_candidates_embedded(struct sb_paraphrase_candidates *candidates, size_t i,
                                        const struct sb_paraphrase_options *options);
 
 /* All are embedded: fills results. */
-void sb_paraphrase_candidates_rank(struct sb_paraphrase_candidates *candidates, const struct sb_paraphrase_options *options);
+void sb_paraphrase_candidates_rank(struct sb_paraphrase_candidates *candidates,
+                                   const struct sb_paraphrase_options *options);
 
 #endif

@@ -102,8 +102,8 @@ static void swap_weighed(struct sb_distribution *d, size_t a, size_t b)
     swap(d, a, b);
 }
 
-/* Brings what is better than a pivot to the front of [low, high), the pivot behind it; returns its place and the weight of what
-   lies before it. */
+/* Brings what is better than a pivot to the front of [low, high), the pivot behind it; returns its place and the weight
+   of what lies before it. */
 static size_t partition(struct sb_distribution *d, size_t low, size_t high, double *before)
 {
     size_t end = low;
@@ -157,8 +157,8 @@ static void scale(float *row, size_t n, float largest, double temperature)
         row[i] = (row[i] - largest) / t;
 }
 
-void sb_distribution_make(struct sb_distribution *distribution, float *row, size_t n, const struct sb_decode_options *options,
-                          const struct sb_kernels *kernels)
+void sb_distribution_make(struct sb_distribution *distribution, float *row, size_t n,
+                          const struct sb_decode_options *options, const struct sb_kernels *kernels)
 {
     struct sb_distribution *d = distribution;
     if (options->top_k > 0) {

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static const utf8proc_option_t normal_form = UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE;
+static const utf8proc_option_t normal_form =
+    UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE;
 
 static bool is_space(int32_t c)
 {
@@ -13,15 +14,20 @@ static bool is_space(int32_t c)
            category == UTF8PROC_CATEGORY_CC;
 }
 
-/* What ends a sentence, after NFKC: full-width forms are ASCII by now and an ellipsis is three dots. Not all punctuation: "C#"
-   and "50%" are not "C" and "50". */
+/* What ends a sentence, after NFKC: full-width forms are ASCII by now and an ellipsis is three dots. Not all
+   punctuation: "C#" and "50%" are not "C" and "50". */
 static bool ends_a_sentence(int32_t c)
 {
     switch (c) {
-    case '.': case '!': case '?': case ',': case ';': case ':': case '~':
+    case '.':
+    case '!':
+    case '?':
+    case ',':
+    case ';':
+    case ':':
+    case '~':
     case 0x3002: /* 。 */
-    case 0x3001: /* 、 */
-        return true;
+    case 0x3001: /* 、 */ return true;
     default: return false;
     }
 }

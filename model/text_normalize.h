@@ -1,6 +1,6 @@
 /*
- * When are two texts the same text? After NFKC with case folding (so full-width letters equal half-width ones), without white
- * space and invisible characters, and without the punctuation at the end.
+ * When are two texts the same text? After NFKC with case folding (so full-width letters equal half-width ones), without
+ * white space and invisible characters, and without the punctuation at the end.
  *
  *     struct sb_code_points a = {0};
  *     if (sb_text_normalize(&a, "ＨＵＡＢＥＩ 花呗？", size, &error) == SB_OK) ...    // h u a b e i 花 呗
@@ -21,7 +21,8 @@ struct sb_code_points {
 };
 
 /* Replaces what points holds, which must be zeroed or from an earlier call. SB_INVALID: not UTF-8. */
-SB_MUST_CHECK enum sb_status sb_text_normalize(struct sb_code_points *points, const char *text, size_t size, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_text_normalize(struct sb_code_points *points, const char *text, size_t size,
+                                               struct sb_error *error);
 void sb_code_points_free(struct sb_code_points *points);
 
 bool sb_code_points_equal(const struct sb_code_points *a, const struct sb_code_points *b);

@@ -53,17 +53,28 @@ static inline const float *network_forward(struct network *n, struct sb_row *row
 
 static inline struct sb_row network_step_row(const struct network *n, const struct sb_decoder_row *next)
 {
-    return (struct sb_row){.ids = next->history + next->length - 1, .segments = &n->target_segment, .length = 1, .cache = n->cache,
-                           .is_step = true, .position = next->length - 1, .path = next->path, .path_length = next->path_length,
+    return (struct sb_row){.ids = next->history + next->length - 1,
+                           .segments = &n->target_segment,
+                           .length = 1,
+                           .cache = n->cache,
+                           .is_step = true,
+                           .position = next->length - 1,
+                           .path = next->path,
+                           .path_length = next->path_length,
                            .slot = next->slot};
 }
 
 /* Decodes to the end through the cache. prefix: prompt tokens that see each other (0: causal). */
-static inline struct sb_decoder *network_decode(struct network *n, const struct sb_decode_options *options, const int32_t *prompt,
-                                                size_t prompt_length, size_t prefix, size_t max_rows)
+static inline struct sb_decoder *network_decode(struct network *n, const struct sb_decode_options *options,
+                                                const int32_t *prompt, size_t prompt_length, size_t prefix,
+                                                size_t max_rows)
 {
-    struct sb_decoder_input input = {.prompt = prompt, .prompt_length = prompt_length, .vocab_size = n->vocab_size,
-                                     .end_id = n->end_id, .kernels = sb_model_kernels(n->model), .max_rows = max_rows};
+    struct sb_decoder_input input = {.prompt = prompt,
+                                     .prompt_length = prompt_length,
+                                     .vocab_size = n->vocab_size,
+                                     .end_id = n->end_id,
+                                     .kernels = sb_model_kernels(n->model),
+                                     .max_rows = max_rows};
     struct sb_decoder *decoder;
     struct sb_error error;
     enum sb_status status = sb_decoder_new(&decoder, options, &input, &error);

@@ -1,6 +1,7 @@
 /*
- * Beam searches against the goldens (golden/decode): the reference's (bert4keras), Hugging Face 5.x, and groups and forced
- * words of Hugging Face 4.46. Sequences are exact, scores agree to 2e-4. All of them run through the key/value cache.
+ * Beam searches against the goldens (golden/decode): the reference's (bert4keras), Hugging Face 5.x, and groups and
+ * forced words of Hugging Face 4.46. Sequences are exact, scores agree to 2e-4. All of them run through the key/value
+ * cache.
  */
 #include "tests/unit/golden_tensors.h"
 #include "tests/unit/model/network.h"
@@ -45,8 +46,9 @@ static void assert_ids(const struct sb_hypothesis *h, const cJSON *expected, int
 {
     int32_t ids[MOST];
     size_t n = int_list(ids, expected);
-    ck_assert_msg(h->length == n && memcmp(h->ids, ids, n * sizeof *ids) == 0, "line %d: %zu tokens %d %d %d ..., expected %zu: %d %d %d",
-                  line, h->length, h->ids[0], h->ids[1], h->ids[2], n, ids[0], ids[1], ids[2]);
+    ck_assert_msg(h->length == n && memcmp(h->ids, ids, n * sizeof *ids) == 0,
+                  "line %d: %zu tokens %d %d %d ..., expected %zu: %d %d %d", line, h->length, h->ids[0], h->ids[1],
+                  h->ids[2], n, ids[0], ids[1], ids[2]);
     ck_assert_int_eq(h->stopped, ids[n - 1] == END);
 }
 

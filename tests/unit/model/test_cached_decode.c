@@ -1,6 +1,6 @@
 /*
- * Decoding through the key/value cache equals decoding by computing every row whole: logits to 1e-5, at every step of every
- * kind of search. And greedy decoding of a real model against the reference (golden/real).
+ * Decoding through the key/value cache equals decoding by computing every row whole: logits to 1e-5, at every step of
+ * every kind of search. And greedy decoding of a real model against the reference (golden/real).
  */
 #include "tests/unit/golden_tensors.h"
 #include "tests/unit/model/network.h"
@@ -20,7 +20,8 @@ static double difference(struct network *n, const struct sb_decoder_row *next, s
     ck_assert_uint_le(next->length, LONGEST);
     for (size_t i = 0; i < next->length; i++)
         segments[i] = i >= prefix;
-    struct sb_row row = {.ids = next->history, .segments = segments, .length = next->length, .prefix = prefix, .want = SB_WANT_LOGITS};
+    struct sb_row row = {
+        .ids = next->history, .segments = segments, .length = next->length, .prefix = prefix, .want = SB_WANT_LOGITS};
     ck_assert_int_eq(sb_session_forward(n->session, &row, 1, NULL), SB_OK);
     for (size_t i = 0; i < n->vocab_size; i++) {
         double d = fabs((double)row.logits[i] - (double)step_logits[i]);
@@ -30,10 +31,15 @@ static double difference(struct network *n, const struct sb_decoder_row *next, s
 }
 
 /* Returns the number of steps compared. */
-static size_t check_search(struct network *n, const struct sb_decode_options *options, const int32_t *prompt, size_t length)
+static size_t check_search(struct network *n, const struct sb_decode_options *options, const int32_t *prompt,
+                           size_t length)
 {
-    struct sb_decoder_input input = {.prompt = prompt, .prompt_length = length, .vocab_size = n->vocab_size, .end_id = n->end_id,
-                                     .kernels = sb_model_kernels(n->model), .max_rows = 4};
+    struct sb_decoder_input input = {.prompt = prompt,
+                                     .prompt_length = length,
+                                     .vocab_size = n->vocab_size,
+                                     .end_id = n->end_id,
+                                     .kernels = sb_model_kernels(n->model),
+                                     .max_rows = 4};
     struct sb_decoder *decoder;
     size_t steps = 0;
     ck_assert_int_eq(sb_decoder_new(&decoder, options, &input, NULL), SB_OK);
@@ -79,7 +85,8 @@ static size_t check_searches(struct network *n, const int32_t *prompt, size_t le
 
 START_TEST(tiny_models)
 {
-    static const char *const models[] = {"models/tiny-bert", "models/tiny-factorised", "models/tiny-keysize", "models/tiny-headsize"};
+    static const char *const models[] = {"models/tiny-bert", "models/tiny-factorised", "models/tiny-keysize",
+                                         "models/tiny-headsize"};
     struct network network = network_open(golden(models[_i]), END);
     size_t steps = 0;
     for (uint64_t source = 0; source < 4; source++) {
@@ -98,7 +105,8 @@ END_TEST
 static struct sb_encoding encode(const struct network *n, const char *text)
 {
     struct sb_encoding encoding = {0};
-    ck_assert_int_eq(sb_tokenizer_encode(sb_model_tokenizer(n->model), &encoding, text, strlen(text), NULL, 0, 512, NULL), SB_OK);
+    ck_assert_int_eq(
+        sb_tokenizer_encode(sb_model_tokenizer(n->model), &encoding, text, strlen(text), NULL, 0, 512, NULL), SB_OK);
     return encoding;
 }
 
@@ -118,7 +126,8 @@ START_TEST(greedy_decoding_of_a_real_model)
     struct network network = network_open("models/simbert-small-zh", END);
     void *lines = NULL;
     int count = 0;
-    for (cJSON *line; (line = golden_next_line(&lines, "real/simbert-small-zh.greedy.jsonl")); count++, cJSON_Delete(line)) {
+    for (cJSON *line; (line = golden_next_line(&lines, "real/simbert-small-zh.greedy.jsonl"));
+         count++, cJSON_Delete(line)) {
         const cJSON *output = cJSON_GetObjectItem(line, "output"), *logprobs = cJSON_GetObjectItem(line, "logprobs");
         struct sb_encoding encoding = encode(&network, cJSON_GetObjectItem(line, "text")->valuestring);
         struct sb_decode_options o = sb_decode_defaults();
@@ -133,9 +142,11 @@ START_TEST(greedy_decoding_of_a_real_model)
         bool same = h->length == (size_t)cJSON_GetArraySize(output);
         for (int i = 0; same && i < cJSON_GetArraySize(output); i++)
             same = h->ids[i] == cJSON_GetArrayItem(output, i)->valueint;
-        ck_assert_msg(same || cJSON_GetObjectItem(line, "smallest_gap")->valuedouble <= 1e-3, "text %d: other tokens", count);
+        ck_assert_msg(same || cJSON_GetObjectItem(line, "smallest_gap")->valuedouble <= 1e-3, "text %d: other tokens",
+                      count);
         if (same)
-            ck_assert_msg(fabs(h->logprob - logprob) <= 1e-3, "text %d: log probability %.6f, reference %.6f", count, h->logprob, logprob);
+            ck_assert_msg(fabs(h->logprob - logprob) <= 1e-3, "text %d: log probability %.6f, reference %.6f", count,
+                          h->logprob, logprob);
         sb_decoder_free(decoder);
         sb_encoding_free(&encoding);
     }

@@ -62,11 +62,11 @@ START_TEST(banks)
         size_t n, bank;
     } cases[] = {
         {{9}, 1, 0},
-        {{1}, 1, 1},                   /* 3 - 2 missing */
+        {{1}, 1, 1}, /* 3 - 2 missing */
         {{1, 2}, 2, 2},
         {{1, 2, 3}, 3, 3},
-        {{4}, 1, 3},                   /* a whole word counts as the longest */
-        {{4, 1, 2, 3, 1}, 5, 6 + 2},   /* 3 - 1 missing */
+        {{4}, 1, 3},                 /* a whole word counts as the longest */
+        {{4, 1, 2, 3, 1}, 5, 6 + 2}, /* 3 - 1 missing */
         {{4, 1, 2, 3, 1, 5}, 6, 9},
         {{1, 2, 9}, 3, 0},
     };

@@ -1,7 +1,7 @@
 /*
- * What a decoder promises whatever the network: paths name the right slots, samples equal independent ones, results do not
- * depend on how rows are grouped, nothing is allocated while decoding, bad options are refused by name. The network here is a
- * function of the history.
+ * What a decoder promises whatever the network: paths name the right slots, samples equal independent ones, results do
+ * not depend on how rows are grouped, nothing is allocated while decoding, bad options are refused by name. The network
+ * here is a function of the history.
  */
 #include "base/random.h"
 #include "model/decode.h"
@@ -61,7 +61,8 @@ static void feed(struct script_cache *cache, float *logits, const struct sb_deco
     ck_assert_uint_eq(row->path_length + 1 + PROMPT, row->length);
     ck_assert(memcmp(row->history, prompt, sizeof prompt) == 0);
     for (size_t i = 0; i < row->path_length; i++)
-        ck_assert_msg(cache->slots[row->path[i]] == hash_of(row->history, PROMPT + i + 1), "token %zu lies elsewhere", i);
+        ck_assert_msg(cache->slots[row->path[i]] == hash_of(row->history, PROMPT + i + 1), "token %zu lies elsewhere",
+                      i);
     ck_assert(row->slot >= 0 && (size_t)row->slot < slot_count);
     cache->slots[row->slot] = hash_of(row->history, row->length);
     cache->used = (size_t)row->slot + 1 > cache->used ? (size_t)row->slot + 1 : cache->used;
@@ -71,8 +72,12 @@ static void feed(struct script_cache *cache, float *logits, const struct sb_deco
 
 static struct sb_decoder *new_decoder(const struct sb_decode_options *options, size_t max_rows)
 {
-    struct sb_decoder_input input = {.prompt = prompt, .prompt_length = PROMPT, .vocab_size = VOCAB, .end_id = END,
-                                     .kernels = sb_kernels_choose("plain", NULL), .max_rows = max_rows};
+    struct sb_decoder_input input = {.prompt = prompt,
+                                     .prompt_length = PROMPT,
+                                     .vocab_size = VOCAB,
+                                     .end_id = END,
+                                     .kernels = sb_kernels_choose("plain", NULL),
+                                     .max_rows = max_rows};
     struct sb_decoder *decoder;
     struct sb_error error;
     enum sb_status status = sb_decoder_new(&decoder, options, &input, &error);
@@ -83,7 +88,8 @@ static struct sb_decoder *new_decoder(const struct sb_decode_options *options, s
 /* Decodes to the end. order: rows are accepted in order, backwards, or some now and some later. */
 enum order { IN_ORDER, BACKWARDS, SOME };
 
-static struct sb_decoder *decode(const struct sb_decode_options *options, size_t max_rows, enum order order, struct script_cache *cache)
+static struct sb_decoder *decode(const struct sb_decode_options *options, size_t max_rows, enum order order,
+                                 struct script_cache *cache)
 {
     struct sb_decoder *decoder = new_decoder(options, max_rows);
     float logits[VOCAB];
@@ -135,7 +141,8 @@ static size_t sample_alone(int32_t *generated, double *logprob, const struct sb_
     uint32_t stamps[VOCAB] = {0};
     float logits[VOCAB], kept[VOCAB], largest, log_sum;
     double weights[VOCAB];
-    struct sb_processors processors = {.options = o, .vocab_size = VOCAB, .prompt_length = PROMPT, .end_id = END, .stamps = stamps};
+    struct sb_processors processors = {
+        .options = o, .vocab_size = VOCAB, .prompt_length = PROMPT, .end_id = END, .stamps = stamps};
     struct sb_distribution d = {.logits = kept, .ids = ids, .weights = weights};
     memcpy(history, prompt, sizeof prompt);
     *logprob = 0;
@@ -194,7 +201,8 @@ START_TEST(samples_equal_independent_ones)
 {
     static const size_t rows[] = {1, 2, 3, 7, 32, 0};
     static struct script_cache cache;
-    struct sb_decode_options all[4] = {sampling_options(100), sampling_options(100), sampling_options(1), sampling_options(40)};
+    struct sb_decode_options all[4] = {sampling_options(100), sampling_options(100), sampling_options(1),
+                                       sampling_options(40)};
     all[1].top_k = 0, all[1].top_p = 0.9, all[1].temperature = 1.5, all[1].repetition_penalty = 1.3;
     all[3].top_k = 0, all[3].min_new_tokens = 6, all[3].no_repeat_ngram_size = 2;
     for (size_t o = 0; o < 4; o++)
@@ -263,7 +271,8 @@ START_TEST(seeds_matter)
     for (size_t i = 0; i < 20; i++)
         for (size_t j = 0; j < 20; j++) {
             const struct sb_hypothesis *x = sb_decoder_result(a, i), *y = sb_decoder_result(b, j);
-            same += x->index == y->index && x->length == y->length && memcmp(x->ids, y->ids, x->length * sizeof *x->ids) == 0;
+            same += x->index == y->index && x->length == y->length &&
+                    memcmp(x->ids, y->ids, x->length * sizeof *x->ids) == 0;
         }
     ck_assert_uint_lt(same, 10);
     sb_decoder_free(a);
@@ -295,7 +304,8 @@ static void assert_same_results(const struct sb_decoder *a, const struct sb_deco
     for (size_t i = 0; i < sb_decoder_results(a); i++) {
         const struct sb_hypothesis *x = sb_decoder_result(a, i), *y = sb_decoder_result(b, i);
         ck_assert(x->length == y->length && memcmp(x->ids, y->ids, x->length * sizeof *x->ids) == 0);
-        ck_assert(x->score == y->score && x->logprob == y->logprob && x->stopped == y->stopped && x->satisfied == y->satisfied);
+        ck_assert(x->score == y->score && x->logprob == y->logprob && x->stopped == y->stopped &&
+                  x->satisfied == y->satisfied);
     }
 }
 
@@ -338,7 +348,8 @@ START_TEST(logprob_is_the_models_own)
                 logprob += (double)(logits[h->ids[t]] - largest - log_sum);
                 history[PROMPT + t] = h->ids[t];
             }
-            ck_assert_msg(fabs(logprob - h->logprob) < 1e-5, "search %zu: %.8f, from the logits %.8f", s, h->logprob, logprob);
+            ck_assert_msg(fabs(logprob - h->logprob) < 1e-5, "search %zu: %.8f, from the logits %.8f", s, h->logprob,
+                          logprob);
         }
         sb_decoder_free(decoder);
     }
@@ -418,10 +429,11 @@ END_TEST
 
 START_TEST(an_improbable_end_finishes_nothing)
 {
-    /* 4.46: an end finishes a beam only if it is among the best `width` extensions. In a group of two at the second step "5 end"
-       is first, "5 5" second and "6 end" third: too late, although the group has room for it. */
+    /* 4.46: an end finishes a beam only if it is among the best `width` extensions. In a group of two at the second
+       step "5 end" is first, "5 5" second and "6 end" third: too late, although the group has room for it. */
     struct sb_decode_options o = beam_options(4);
-    o.num_beam_groups = 2, o.diversity_penalty = 1e-9, o.max_new_tokens = 3, o.min_new_tokens = 1, o.early_stopping = SB_STOP_TRUE;
+    o.num_beam_groups = 2, o.diversity_penalty = 1e-9, o.max_new_tokens = 3, o.min_new_tokens = 1,
+    o.early_stopping = SB_STOP_TRUE;
     struct sb_decoder *decoder = new_decoder(&o, 0);
     float logits[VOCAB];
     for (size_t i = 0; i < VOCAB; i++)
@@ -449,7 +461,8 @@ START_TEST(when_every_token_is_forbidden)
     for (size_t i = 0; i < VOCAB; i++)
         ids[i] = (int32_t)i, ends[i] = i + 1;
     for (size_t s = 0; s < n; s++) {
-        /* All but the end token, which no_repeat_ngram then forbids, being in the prompt; or but one token, usable once. */
+        /* All but the end token, which no_repeat_ngram then forbids, being in the prompt; or but one token, usable
+         * once. */
         for (int allowed = 0; allowed < 2; allowed++) {
             struct sb_decode_options o = all[s];
             o.bad_words = (struct sb_token_lists){ids + allowed, ends, VOCAB - (size_t)allowed};
@@ -489,7 +502,10 @@ END_TEST
 
 static void assert_refused(const struct sb_decode_options *o, const char *part)
 {
-    struct sb_decoder_input input = {.prompt = prompt, .prompt_length = PROMPT, .vocab_size = VOCAB, .end_id = END,
+    struct sb_decoder_input input = {.prompt = prompt,
+                                     .prompt_length = PROMPT,
+                                     .vocab_size = VOCAB,
+                                     .end_id = END,
                                      .kernels = sb_kernels_choose("plain", NULL)};
     struct sb_decoder *decoder = (struct sb_decoder *)1;
     struct sb_error error = {0};
@@ -539,8 +555,10 @@ START_TEST(bad_options_are_refused_by_name)
     REFUSED(b, o.reference_min_ends = 0, "min_ends");
     REFUSED(s, (o.force_words = (struct sb_token_lists){inside, one, 1}), "force_words need beam search");
     REFUSED(b, (o.force_words = (struct sb_token_lists){inside, one, SB_MAX_FORCE_WORDS + 1}), "force_words: 33 words");
-    REFUSED(b, (o.force_words = (struct sb_token_lists){outside, one, 1}), "force_words: word 0: token id 40 is outside");
-    REFUSED(b, (o.force_words = (struct sb_token_lists){inside, four, 1}, o.max_new_tokens = 3), "force_words: word 0 has 4 tokens");
+    REFUSED(b, (o.force_words = (struct sb_token_lists){outside, one, 1}),
+            "force_words: word 0: token id 40 is outside");
+    REFUSED(b, (o.force_words = (struct sb_token_lists){inside, four, 1}, o.max_new_tokens = 3),
+            "force_words: word 0 has 4 tokens");
     REFUSED(b, (o.bad_words = (struct sb_token_lists){inside, none, 1}), "bad_words: word 0 has no tokens");
 #undef REFUSED
 }
@@ -550,7 +568,10 @@ START_TEST(bad_inputs_are_refused)
 {
     struct sb_decode_options o = sampling_options(5);
     static const int32_t outside[] = {-1};
-    const struct sb_decoder_input good = {.prompt = prompt, .prompt_length = PROMPT, .vocab_size = VOCAB, .end_id = END,
+    const struct sb_decoder_input good = {.prompt = prompt,
+                                          .prompt_length = PROMPT,
+                                          .vocab_size = VOCAB,
+                                          .end_id = END,
                                           .kernels = sb_kernels_choose("plain", NULL)};
     struct sb_decoder_input inputs[] = {good, good, good, good};
     inputs[0].prompt = outside, inputs[0].prompt_length = 1;

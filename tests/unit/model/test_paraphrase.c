@@ -1,6 +1,6 @@
 /*
- * The paraphrase task, end to end on the model that ships: filters, ranking, masks, limits, streaming, and that nothing but
- * the request decides what comes out.
+ * The paraphrase task, end to end on the model that ships: filters, ranking, masks, limits, streaming, and that nothing
+ * but the request decides what comes out.
  */
 #include "model/paraphrase_impl.h"
 #include "tests/unit/support.h"
@@ -58,8 +58,10 @@ static bool same_text(const char *a, const char *b)
 static void embed(float *vector, const char *text)
 {
     struct sb_encoding encoding = {0};
-    ck_assert_int_eq(sb_tokenizer_encode(sb_model_tokenizer(model), &encoding, text, strlen(text), NULL, 0, 512, NULL), SB_OK);
-    struct sb_row row = {.ids = encoding.ids, .length = encoding.length, .prefix = encoding.length, .want = SB_WANT_VECTOR};
+    ck_assert_int_eq(sb_tokenizer_encode(sb_model_tokenizer(model), &encoding, text, strlen(text), NULL, 0, 512, NULL),
+                     SB_OK);
+    struct sb_row row = {
+        .ids = encoding.ids, .length = encoding.length, .prefix = encoding.length, .want = SB_WANT_VECTOR};
     ck_assert_int_eq(sb_session_forward(session, &row, 1, NULL), SB_OK);
     memcpy(vector, row.vector, (size_t)sb_model_dimensions(model) * sizeof *vector);
     sb_encoding_free(&encoding);
@@ -96,7 +98,8 @@ static void check_results(const struct sb_task *task, const char *source, const 
         ck_assert(i == 0 || !o->rerank || r[i - 1].similarity >= r[i].similarity);
         ck_assert(r[i].similarity >= o->min_similarity && r[i].similarity <= o->max_similarity);
         double alone = similarity(vector, r[i].text);
-        ck_assert_msg(fabs(r[i].similarity - alone) < 1e-6, "'%s': %.7f, alone %.7f", r[i].text, r[i].similarity, alone);
+        ck_assert_msg(fabs(r[i].similarity - alone) < 1e-6, "'%s': %.7f, alone %.7f", r[i].text, r[i].similarity,
+                      alone);
         ck_assert(r[i].logprob < 0 && isfinite(r[i].logprob));
         ck_assert_int_ge(r[i].edit_distance, o->min_edit_distance);
         ck_assert_int_eq(r[i].edit_distance == 0, same_text(r[i].text, source));
@@ -110,8 +113,9 @@ static void check_counts(const struct sb_task *task, int64_t candidates)
     struct sb_paraphrase_counts c = sb_paraphrase_task_counts(task);
     size_t results;
     sb_paraphrase_task_results(task, &results);
-    ck_assert_int_eq((int64_t)results + c.dropped_force_words + c.dropped_empty + c.dropped_copies + c.dropped_duplicates +
-                         c.dropped_edit_distance + c.dropped_similarity, candidates);
+    ck_assert_int_eq((int64_t)results + c.dropped_force_words + c.dropped_empty + c.dropped_copies +
+                         c.dropped_duplicates + c.dropped_edit_distance + c.dropped_similarity,
+                     candidates);
     ck_assert_int_gt(c.source_tokens, 2);
     ck_assert_uint_gt(c.cache_bytes, 0);
     ck_assert(c.generated_tokens >= candidates || c.dropped_empty > 0);
@@ -313,7 +317,8 @@ START_TEST(greedy_groups_and_the_reference)
     o.decode.do_sample = false;
     size_t count;
     struct sb_task *task = run(question, &o);
-    ck_assert_str_eq(sb_paraphrase_task_results(task, &count)->text, "花呗绑定几个号"); /* golden/real: greedy, line 1 */
+    ck_assert_str_eq(sb_paraphrase_task_results(task, &count)->text,
+                     "花呗绑定几个号"); /* golden/real: greedy, line 1 */
     ck_assert_uint_eq(count, 1);
     sb_task_free(task);
     o.decode.num_beams = 6;
@@ -336,7 +341,8 @@ END_TEST
 START_TEST(forced_and_bad_words)
 {
     struct sb_encoding word = {0};
-    ck_assert_int_eq(sb_tokenizer_encode(sb_model_tokenizer(model), &word, "账号", strlen("账号"), NULL, 0, 0, NULL), SB_OK);
+    ck_assert_int_eq(sb_tokenizer_encode(sb_model_tokenizer(model), &word, "账号", strlen("账号"), NULL, 0, 0, NULL),
+                     SB_OK);
     ck_assert_uint_eq(word.length, 4); /* [CLS] 账 号 [SEP] */
     size_t ends[] = {2}, count;
     struct sb_paraphrase_options o = options_of(4);
@@ -555,8 +561,8 @@ static void count_calls(void *context, const struct sb_paraphrase *candidate)
     ++*(int *)context;
 }
 
-/* Samples complete in any order. Of the same text but for a question mark the lowest sample is the result; the first that is
-   complete is reported. */
+/* Samples complete in any order. Of the same text but for a question mark the lowest sample is the result; the first
+   that is complete is reported. */
 START_TEST(variants_of_one_text)
 {
     static const struct {
@@ -572,12 +578,16 @@ START_TEST(variants_of_one_text)
     o.on_candidate = count_calls;
     o.context = &calls;
     o.rerank = false;
-    ck_assert_int_eq(sb_paraphrase_source_read(&source, tokenizer, "花呗还款", strlen("花呗还款"), 64, NULL, 0, NULL), SB_OK);
+    ck_assert_int_eq(sb_paraphrase_source_read(&source, tokenizer, "花呗还款", strlen("花呗还款"), 64, NULL, 0, NULL),
+                     SB_OK);
     ck_assert_int_eq(sb_paraphrase_candidates_init(&candidates, 5, NULL), SB_OK);
     for (size_t i = 0; i < 5; i++) {
         const char *text = completed[i].text;
         ck_assert_int_eq(sb_tokenizer_encode(tokenizer, &encodings[i], text, strlen(text), NULL, 0, 0, NULL), SB_OK);
-        struct sb_hypothesis h = {.ids = encodings[i].ids + 1, .length = encodings[i].length - 1, .stopped = true, .satisfied = true,
+        struct sb_hypothesis h = {.ids = encodings[i].ids + 1,
+                                  .length = encodings[i].length - 1,
+                                  .stopped = true,
+                                  .satisfied = true,
                                   .index = completed[i].index};
         ck_assert_int_eq(sb_paraphrase_candidates_add(&candidates, &h, &source, tokenizer, 64, &o, NULL), SB_OK);
     }
@@ -609,7 +619,8 @@ START_TEST(special_tokens_are_never_drawn)
     const struct sb_tokenizer *tokenizer = sb_model_tokenizer(tiny);
     int32_t special = 0, silent[200];
     size_t ends[200], silent_count = 0;
-    for (int32_t id = 0; id < 200; id++) { /* punctuation alone is an empty text too, which is not what is tested here */
+    for (int32_t id = 0; id < 200;
+         id++) { /* punctuation alone is an empty text too, which is not what is tested here */
         struct sb_buffer text = {0};
         struct sb_code_points points = {0};
         sb_buffer_text(&text, "");
@@ -643,8 +654,8 @@ START_TEST(special_tokens_are_never_drawn)
 }
 END_TEST
 
-static void assert_refused(const char *text, size_t size, const struct sb_paraphrase_options *o, enum sb_status expected,
-                           const char *part)
+static void assert_refused(const char *text, size_t size, const struct sb_paraphrase_options *o,
+                           enum sb_status expected, const char *part)
 {
     struct sb_task *task = (struct sb_task *)1;
     struct sb_error error = {0};
@@ -692,7 +703,8 @@ END_TEST
 
 int main(void)
 {
-    if (sb_model_open(&model, "models/simbert-small-zh", NULL, NULL) != SB_OK || sb_session_new(&session, model, NULL, NULL) != SB_OK)
+    if (sb_model_open(&model, "models/simbert-small-zh", NULL, NULL) != SB_OK ||
+        sb_session_new(&session, model, NULL, NULL) != SB_OK)
         return 1;
     Suite *suite = suite_create("paraphrase");
     TCase *tcase = tcase_create("all");

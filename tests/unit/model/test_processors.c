@@ -1,6 +1,6 @@
 /*
- * Logits processors and warpers against Hugging Face's (golden/decode/processors*). Of the golden cases those for options that
- * we do not offer are left out: min_p, typical_p, epsilon_cutoff, eta_cutoff, sequence_bias.
+ * Logits processors and warpers against Hugging Face's (golden/decode/processors*). Of the golden cases those for
+ * options that we do not offer are left out: min_p, typical_p, epsilon_cutoff, eta_cutoff, sequence_bias.
  */
 #include "model/logits_processors.h"
 #include "model/sampling.h"
@@ -44,10 +44,11 @@ static void assert_row(const struct golden_case *c, const float *ours, size_t ro
     for (size_t i = 0; i < VOCAB; i++) {
         float expected = c->out[row * VOCAB + i];
         if (expected == minus_infinity)
-            ck_assert_msg(ours[i] == -INFINITY, "%s row %zu token %zu: %g is not forbidden", name, row, i, (double)ours[i]);
+            ck_assert_msg(ours[i] == -INFINITY, "%s row %zu token %zu: %g is not forbidden", name, row, i,
+                          (double)ours[i]);
         else
-            ck_assert_msg(fabsf(ours[i] - expected) <= 1e-6f * (1 + fabsf(expected)), "%s row %zu token %zu: %.8g, expected %.8g",
-                          name, row, i, (double)ours[i], (double)expected);
+            ck_assert_msg(fabsf(ours[i] - expected) <= 1e-6f * (1 + fabsf(expected)),
+                          "%s row %zu token %zu: %.8g, expected %.8g", name, row, i, (double)ours[i], (double)expected);
     }
 }
 
@@ -55,8 +56,8 @@ static struct sb_processors processors_of(const struct sb_decode_options *option
 {
     static uint32_t stamps[VOCAB];
     memset(stamps, 0, sizeof stamps);
-    return (struct sb_processors){.options = options, .vocab_size = VOCAB, .prompt_length = prompt_length, .end_id = END,
-                                  .stamps = stamps};
+    return (struct sb_processors){
+        .options = options, .vocab_size = VOCAB, .prompt_length = prompt_length, .end_id = END, .stamps = stamps};
 }
 
 /* Rules of the options, through the one call that the searches use. */
@@ -134,8 +135,8 @@ START_TEST(hamming_diversity)
     /* Six beams in three groups of two; the third group is penalised for what the first four chose. */
     static const int32_t chosen[] = {5, 7, 5, 5};
     for (int i = 0; i < 2; i++) {
-        struct golden_case c = open_case("decode/processors-legacy.safetensors",
-                                         i ? "hamming-group2-of-3/1" : "hamming-group2-of-3/0");
+        struct golden_case c =
+            open_case("decode/processors-legacy.safetensors", i ? "hamming-group2-of-3/1" : "hamming-group2-of-3/0");
         for (size_t row = 0; row < c.rows; row++) {
             memcpy(c.row, c.in + row * VOCAB, sizeof c.row);
             sb_hamming_penalty(c.row, chosen, 4, 0.7);
@@ -171,8 +172,10 @@ static void check_warpers(const char *name, const struct sb_decode_options *opti
                 sum += out[j] == minus_infinity ? 0 : exp((double)out[j]);
             for (size_t j = 0; j < VOCAB; j++) {
                 double expected = out[j] == minus_infinity ? 0 : exp((double)out[j]) / sum;
-                ck_assert_msg((ours[j] > 0) == (expected > 0), "%s row %zu: token %zu is %s", key, row, j, ours[j] > 0 ? "kept" : "dropped");
-                ck_assert_msg(fabs(ours[j] - expected) < 1e-6, "%s row %zu token %zu: %.8g, expected %.8g", key, row, j, ours[j], expected);
+                ck_assert_msg((ours[j] > 0) == (expected > 0), "%s row %zu: token %zu is %s", key, row, j,
+                              ours[j] > 0 ? "kept" : "dropped");
+                ck_assert_msg(fabs(ours[j] - expected) < 1e-6, "%s row %zu token %zu: %.8g, expected %.8g", key, row, j,
+                              ours[j], expected);
             }
         }
         golden_close(&c.tensors);

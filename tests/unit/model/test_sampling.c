@@ -1,6 +1,6 @@
 /*
- * What sampling keeps and draws: against the reference (golden/decode/sampling: bert4keras), and over a vocabulary of real
- * size against a plain sort.
+ * What sampling keeps and draws: against the reference (golden/decode/sampling: bert4keras), and over a vocabulary of
+ * real size against a plain sort.
  */
 #include "base/random.h"
 #include "model/logits_scan.h"
@@ -17,8 +17,8 @@ enum { LARGE = 21128 };
 
 static struct sb_distribution new_distribution(size_t n)
 {
-    return (struct sb_distribution){.logits = malloc(n * sizeof(float)), .ids = malloc(n * sizeof(int32_t)),
-                                    .weights = malloc(n * sizeof(double))};
+    return (struct sb_distribution){
+        .logits = malloc(n * sizeof(float)), .ids = malloc(n * sizeof(int32_t)), .weights = malloc(n * sizeof(double))};
 }
 
 static void free_distribution(struct sb_distribution *d)
@@ -38,7 +38,8 @@ START_TEST(keeps_what_the_reference_keeps)
     const struct sb_kernels *kernels = sb_kernels_at((size_t)_i);
     void *lines = NULL;
     int cases = 0;
-    for (cJSON *line; kernels && (line = golden_next_line(&lines, "decode/sampling.jsonl")); cases++, cJSON_Delete(line)) {
+    for (cJSON *line; kernels && (line = golden_next_line(&lines, "decode/sampling.jsonl"));
+         cases++, cJSON_Delete(line)) {
         struct sb_decode_options options = sb_decode_defaults();
         options.top_k = (int)number(line, "top_k", 0);
         options.top_p = number(line, "top_p", 1);
@@ -78,7 +79,8 @@ static int by_logit(const void *a, const void *b)
 }
 
 /* The same by sorting everything: order, and probabilities before the nucleus is cut. Returns how many can be kept. */
-static size_t sort_all(int32_t *order, double *probabilities, const float *logits, size_t n, const struct sb_decode_options *o)
+static size_t sort_all(int32_t *order, double *probabilities, const float *logits, size_t n,
+                       const struct sb_decode_options *o)
 {
     for (size_t i = 0; i < n; i++)
         order[i] = (int32_t)i;
@@ -116,8 +118,8 @@ START_TEST(a_large_vocabulary_is_cut_as_by_sorting)
     static const struct {
         int top_k;
         double top_p, temperature;
-    } settings[] = {{5, 1, 1}, {1, 1, 1}, {100, 0.9, 1}, {0, 0.95, 1}, {0, 0.3, 0.5}, {0, 0.999, 1.7}, {0, 0.9, 0.01}, {3000, 0.95, 2},
-                    {0, 0.95, 1e-300}, {5, 0.9, 1e-300}};
+    } settings[] = {{5, 1, 1},       {1, 1, 1},      {100, 0.9, 1},   {0, 0.95, 1},      {0, 0.3, 0.5},
+                    {0, 0.999, 1.7}, {0, 0.9, 0.01}, {3000, 0.95, 2}, {0, 0.95, 1e-300}, {5, 0.9, 1e-300}};
     struct sb_distribution d = new_distribution(LARGE);
     for (uint64_t stream = 0; stream < 6; stream++)
         for (size_t s = 0; s < sizeof settings / sizeof *settings; s++) {
@@ -132,10 +134,10 @@ START_TEST(a_large_vocabulary_is_cut_as_by_sorting)
             for (size_t i = 0; i < d.count; i++)
                 kept += probabilities[i];
             /* The smallest set that reaches top_p, to the rounding of a float sum over the vocabulary. */
-            ck_assert_msg(d.count == possible || kept >= o.top_p - 1e-5, "row %d setting %zu: %zu tokens, %.9g", (int)stream, s,
-                          d.count, kept);
-            ck_assert_msg(kept - probabilities[d.count - 1] < o.top_p + 1e-5, "row %d setting %zu: %zu tokens, %.9g", (int)stream, s,
-                          d.count, kept);
+            ck_assert_msg(d.count == possible || kept >= o.top_p - 1e-5, "row %d setting %zu: %zu tokens, %.9g",
+                          (int)stream, s, d.count, kept);
+            ck_assert_msg(kept - probabilities[d.count - 1] < o.top_p + 1e-5, "row %d setting %zu: %zu tokens, %.9g",
+                          (int)stream, s, d.count, kept);
             for (size_t i = 0; i < d.count; i++)
                 place[d.ids[i]] = i + 1;
             for (size_t i = 0; i < d.count; i++) {

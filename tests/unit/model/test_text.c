@@ -43,7 +43,13 @@ START_TEST(the_same_text)
         {"好吗~", "好吗～"},
     };
     static const char *const different[][2] = {
-        {"花呗怎么还款", "花呗怎样还款"}, {"C#", "C"}, {"50%", "50"}, {"?好", "好"}, {"a,b", "ab"}, {"（好）", "好"}, {"好", ""},
+        {"花呗怎么还款", "花呗怎样还款"},
+        {"C#", "C"},
+        {"50%", "50"},
+        {"?好", "好"},
+        {"a,b", "ab"},
+        {"（好）", "好"},
+        {"好", ""},
     };
     for (size_t i = 0; i < sizeof equal / sizeof *equal; i++)
         ck_assert_msg(same(equal[i][0], equal[i][1]), "'%s' is not '%s'", equal[i][0], equal[i][1]);
@@ -109,7 +115,8 @@ START_TEST(random_distances)
 {
     for (uint64_t round = 0; round < 300; round++) {
         int32_t a[7], b[7];
-        size_t row[8], n = (size_t)(sb_random_uniform(3, round, 0) * 8), m = (size_t)(sb_random_uniform(3, round, 1) * 8);
+        size_t row[8], n = (size_t)(sb_random_uniform(3, round, 0) * 8),
+                       m = (size_t)(sb_random_uniform(3, round, 1) * 8);
         for (size_t i = 0; i < 7; i++) {
             a[i] = (int32_t)(sb_random_uniform(3, round, 2 + i) * 3);
             b[i] = (int32_t)(sb_random_uniform(3, round, 20 + i) * 3);
