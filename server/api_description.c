@@ -21,6 +21,9 @@
     "\"input\":" TEXTS_OR_IDS ",\"model\":" STRING ",\"encoding_format\":{\"type\":\"string\",\"enum\":[\"float\",\"base64\"]}," \
     "\"dimensions\":" INTEGER ",\"user\":" STRING
 
+#define EMBED_BODY                                                                                                            \
+    "\"inputs\":" TEXTS_OR_IDS ",\"truncate\":" TRUE_BOOLEAN "," DIRECTION ",\"normalize\":" TRUE_BOOLEAN ",\"dimensions\":" INTEGER
+
 static const char paraphrases_body[] =
     "\"input\":" TEXT_OR_TEXTS ",\"model\":" STRING ",\"n\":{\"type\":\"integer\",\"default\":20},"
     "\"num_candidates\":{\"type\":\"integer\",\"default\":100},\"do_sample\":" TRUE_BOOLEAN ",\"top_k\":" INTEGER
@@ -48,9 +51,9 @@ static const struct sb_route_description descriptions[] = {
      "{\"name\":\"text\",\"in\":\"query\",\"required\":true,\"schema\":" STRING "}," QUERY("n", INTEGER) "," QUERY("k", INTEGER),
      NULL, NULL, NULL},
 
-    {"POST", "/embed", "Sentence vectors, as text-embeddings-inference's route", NULL, "\"inputs\"",
-     "\"inputs\":" TEXTS_OR_IDS ",\"truncate\":" TRUE_BOOLEAN "," DIRECTION ",\"normalize\":" TRUE_BOOLEAN
-     ",\"dimensions\":" INTEGER,
+    {"POST", "/embed", "Sentence vectors, as text-embeddings-inference's route", NULL, "\"inputs\"", EMBED_BODY,
+     "{\"inputs\": [\"怎么退货\"]}"},
+    {"POST", "/", "The same as /embed", NULL, "\"inputs\"", EMBED_BODY,
      "{\"inputs\": [\"怎么退货\"]}"},
     {"POST", "/similarity", "Cosines of one sentence to others", NULL, "\"inputs\"",
      "\"inputs\":{\"type\":\"object\",\"required\":[\"source_sentence\",\"sentences\"],\"properties\":{\"source_sentence\":" STRING

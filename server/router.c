@@ -18,6 +18,7 @@ static const struct sb_route routes[] = {
     {"GET", "/gen_synonyms", SB_STYLE_SERVING, sb_handle_gen_synonyms, false},
 
     {"POST", "/embed", TEI, sb_handle_embed, false},
+    {"POST", "/", TEI, sb_handle_embed, false}, /* where clients that know only the server's address post */
     {"POST", "/similarity", TEI, sb_handle_similarity, false},
     {"POST", "/rerank", TEI, sb_handle_rerank, false},
     {"POST", "/tokenize", TEI, sb_handle_tokenize, false},
