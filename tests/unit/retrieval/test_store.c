@@ -275,7 +275,7 @@ END_TEST
 START_TEST(deleted_sentences_leave_no_trace)
 {
     struct sb_store *store = open_with("a.db", "faq");
-    char ids[300][8];
+    char ids[300][12];
     struct sb_sentence all[300];
     const char *gone[250];
     for (int i = 0; i < 300; i++) {
