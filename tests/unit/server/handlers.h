@@ -12,6 +12,7 @@
 #include "server/stream.h"
 
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,10 +77,13 @@ static inline bool handlers_open(struct sb_server *server, const char *model_dir
     struct sb_model *model = NULL;
     char path[512];
     struct sb_scheduler_options scheduler = sb_scheduler_defaults();
-    *server = (struct sb_server){.options = sb_server_defaults()};
-    server->options.threads = scheduler.threads = 1;
-    server->options.max_client_batch = 16;
-    server->options.max_generation_bytes = 64 << 20;
+    scheduler.threads = 1;
+    *server = (struct sb_server){.options = {.threads = 1,
+                                             .max_queue = scheduler.max_queue,
+                                             .max_batch_tokens = scheduler.max_batch_tokens,
+                                             .max_batch_rows = scheduler.max_batch_rows,
+                                             .max_client_batch = 16,
+                                             .max_generation_bytes = 64 << 20}};
     snprintf(path, sizeof path, "%s/simbert.db", data);
     bool ok = sb_registry_new(&server->registry, NULL) == SB_OK &&
               sb_model_open(&model, model_dir, &(struct sb_model_options){.name = "tiny"}, NULL) == SB_OK &&
