@@ -142,15 +142,11 @@ static enum sb_status read_model(struct sb_wordpiece **t, const cJSON *root, str
     return SB_OK;
 }
 
-enum sb_status sb_wordpiece_open_json(struct sb_tokenizer **tokenizer, const char *path, struct sb_error *error)
+enum sb_status sb_wordpiece_from_json(struct sb_tokenizer **tokenizer, const cJSON *root, struct sb_error *error)
 {
-    cJSON *root;
     struct sb_wordpiece *t = NULL;
-    enum sb_status status = sb_json_read_file(&root, path, MAX_JSON_BYTES, error);
-    if (status != SB_OK)
-        return status;
-    status = cJSON_IsObject(root) ? expect_type(root, "model", "WordPiece", false, error)
-                                  : sb_fail(error, SB_CORRUPT, "is not a JSON object");
+    enum sb_status status = cJSON_IsObject(root) ? expect_type(root, "model", "WordPiece", false, error)
+                                                 : sb_fail(error, SB_CORRUPT, "is not a JSON object");
     if (status == SB_OK)
         status = expect_type(root, "normalizer", "BertNormalizer", true, error);
     if (status == SB_OK)
@@ -159,12 +155,22 @@ enum sb_status sb_wordpiece_open_json(struct sb_tokenizer **tokenizer, const cha
         status = read_model(&t, root, error);
     if (status == SB_OK)
         status = read_added(t, root, error);
-    if (status != SB_OK) {
-        sb_fail_context(error, status, "%s", path);
-        sb_tokenizer_free(t ? &t->tokenizer : NULL);
-    } else {
+    if (status == SB_OK)
         *tokenizer = &t->tokenizer;
-    }
+    else
+        sb_tokenizer_free(t ? &t->tokenizer : NULL);
+    return status;
+}
+
+enum sb_status sb_wordpiece_open_json(struct sb_tokenizer **tokenizer, const char *path, struct sb_error *error)
+{
+    cJSON *root;
+    enum sb_status status = sb_json_read_file(&root, path, MAX_JSON_BYTES, error);
+    if (status != SB_OK)
+        return status;
+    status = sb_wordpiece_from_json(tokenizer, root, error);
+    if (status != SB_OK)
+        sb_fail_context(error, status, "%s", path);
     cJSON_Delete(root);
     return status;
 }

@@ -166,38 +166,41 @@ static void first_word(const char **token, size_t *size, const char *line, size_
     *token = line + start;
 }
 
-enum sb_status sb_vocab_read(struct sb_vocab **vocab, const char *path, struct sb_error *error)
+enum sb_status sb_vocab_parse(struct sb_vocab **vocab, const char *data, size_t size, struct sb_error *error)
 {
-    char *data;
-    size_t size, lines = 1, count = 0;
+    size_t lines = 1, count = 0;
     *vocab = NULL;
-    enum sb_status status = sb_read_file(&data, &size, path, MAX_VOCAB_BYTES, error);
-    if (status != SB_OK)
-        return status;
+    if (memchr(data, '\0', size))
+        return sb_fail(error, SB_CORRUPT, "holds a NUL byte; it is not a vocabulary");
     for (size_t i = 0; i < size; i++)
         lines += data[i] == '\n';
     const char **tokens = malloc(lines * sizeof *tokens);
     size_t *sizes = malloc(lines * sizeof *sizes);
-    if (!tokens || !sizes) {
-        status = sb_fail(error, SB_NO_MEMORY, "%s: no memory for %zu lines", path, lines);
-        goto cleanup;
-    }
-    if (memchr(data, '\0', size)) {
-        status = sb_fail(error, SB_CORRUPT, "%s: holds a NUL byte; it is not a vocabulary", path);
-        goto cleanup;
-    }
-    for (size_t at = 0; at < size; count++) {
+    enum sb_status status = tokens && sizes ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for %zu lines", lines);
+    for (size_t at = 0; status == SB_OK && at < size; count++) {
         const char *end = memchr(data + at, '\n', size - at);
         size_t length = end ? (size_t)(end - (data + at)) : size - at;
         first_word(&tokens[count], &sizes[count], data + at, length);
         at += length + 1;
     }
-    status = sb_vocab_new(vocab, tokens, sizes, count, "##", error);
-    if (status != SB_OK)
-        sb_fail_context(error, status, "%s", path);
-cleanup:
+    if (status == SB_OK)
+        status = sb_vocab_new(vocab, tokens, sizes, count, "##", error);
     free(tokens);
     free(sizes);
+    return status;
+}
+
+enum sb_status sb_vocab_read(struct sb_vocab **vocab, const char *path, struct sb_error *error)
+{
+    char *data;
+    size_t size;
+    *vocab = NULL;
+    enum sb_status status = sb_read_file(&data, &size, path, MAX_VOCAB_BYTES, error);
+    if (status != SB_OK)
+        return status;
+    status = sb_vocab_parse(vocab, data, size, error);
+    if (status != SB_OK)
+        sb_fail_context(error, status, "%s", path);
     free(data);
     return status;
 }

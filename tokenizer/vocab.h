@@ -16,6 +16,7 @@ struct sb_vocab;
 SB_MUST_CHECK enum sb_status sb_vocab_new(struct sb_vocab **vocab, const char *const *tokens, const size_t *sizes, size_t count,
                                           const char *prefix, struct sb_error *error);
 /* vocab.txt: one token a line, id = line number. The first word of a line counts; a line of white space is an empty token. */
+SB_MUST_CHECK enum sb_status sb_vocab_parse(struct sb_vocab **vocab, const char *data, size_t size, struct sb_error *error);
 SB_MUST_CHECK enum sb_status sb_vocab_read(struct sb_vocab **vocab, const char *path, struct sb_error *error);
 void sb_vocab_free(struct sb_vocab *vocab);
 

@@ -4,6 +4,7 @@
 #ifndef SB_TOKENIZER_WORDPIECE_H
 #define SB_TOKENIZER_WORDPIECE_H
 
+#include "base/json.h"
 #include "tokenizer/normalize.h"
 #include "tokenizer/tokenizer_impl.h"
 #include "tokenizer/vocab.h"
@@ -29,6 +30,9 @@ struct sb_wordpiece {
 /* decode.c: ids to text by the reference's rules, or by Hugging Face's WordPiece decoder. */
 enum sb_status sb_wordpiece_decode(const struct sb_tokenizer *tokenizer, struct sb_buffer *out, const int32_t *ids, size_t n,
                                    bool keep_special, struct sb_error *error);
+
+/* tokenizer_json.c: from the parsed tokenizer.json. */
+SB_MUST_CHECK enum sb_status sb_wordpiece_from_json(struct sb_tokenizer **tokenizer, const cJSON *root, struct sb_error *error);
 
 /* Makes a tokenizer around a vocabulary, which it takes over; NULL when out of memory. */
 struct sb_wordpiece *sb_wordpiece_new(struct sb_vocab *vocab, const struct sb_normalizer *normalizer, size_t max_word_characters,
