@@ -14,7 +14,7 @@ OPT_release := -O3
 # -fexpensive-optimizations: without it GCC forms no fused multiply-adds at -O1, and kernels that promise equal bits differ.
 OPT_asan := -O1 -fexpensive-optimizations -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan := -O1 -fexpensive-optimizations -fsanitize=thread -fno-omit-frame-pointer
-OPT_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT := -g $(OPT_$(MODE))
 VERSION := 0.1.0
 CPPFLAGS += -I. -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"'
