@@ -110,13 +110,20 @@ static ssize_t read_pending(void *context, uint64_t position, char *out, size_t 
 static void close_reader(void *context)
 {
     struct sb_stream *stream = context;
+    struct sb_request *request = stream->request;
     pthread_mutex_lock(&stream->lock);
     stream->closed = true;
     stream->waiting = false;
     pthread_mutex_unlock(&stream->lock);
+    sb_http_release(request);
 }
 
 struct MHD_Response *sb_stream_response(struct sb_stream *stream)
 {
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_pending, stream, close_reader);
+    sb_http_retain(stream->request); /* the reader's: libmicrohttpd closes it after it has declared the request complete */
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_pending, stream, close_reader);
+    if (!response)
+        sb_http_release(stream->request);
+    return response;
 }
