@@ -21,7 +21,7 @@ static const struct {
     {"GET", "/v1/collections/count/count", SB_ROUTE_FOUND, "GET /v1/collections/{collection}/count", {"count"}},
     {"PATCH", "/v1/collections/faq", SB_ROUTE_WRONG_METHOD, "PUT, GET, DELETE", {0}},
     {"GET", "/v1/embeddings", SB_ROUTE_WRONG_METHOD, "POST", {0}},
-    {"DELETE", "/", SB_ROUTE_WRONG_METHOD, "GET", {0}},
+    {"DELETE", "/", SB_ROUTE_WRONG_METHOD, "POST, GET", {0}},
     {"post", "/embed", SB_ROUTE_WRONG_METHOD, "POST", {0}},
     {"GET", "/v1/models/", SB_ROUTE_UNKNOWN, NULL, {0}},
     {"GET", "/v1/models/a/b", SB_ROUTE_UNKNOWN, NULL, {0}},

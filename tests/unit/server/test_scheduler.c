@@ -175,27 +175,44 @@ END_TEST
 
 /* ---- fairness ---- */
 
+/* A job that holds the only worker until all others are in line. */
+struct barrier {
+    sem_t gate, begun;
+    struct unit unit;
+};
+
+static void close_barrier(struct sb_scheduler *s, struct barrier *b)
+{
+    sem_init(&b->gate, 0, 0);
+    sem_init(&b->begun, 0, 0);
+    unit_init(&b->unit, 1, 4);
+    b->unit.counting.gate = &b->gate;
+    b->unit.counting.begun = &b->begun;
+    submit(s, &b->unit);
+    while (sem_wait(&b->begun) != 0)
+        continue;
+}
+
+static void open_barrier(struct barrier *b)
+{
+    sem_post(&b->gate); /* a pass may offer twice: its share, then what is left */
+    sem_post(&b->gate);
+}
+
 START_TEST(a_short_job_is_not_stuck_behind_long_ones)
 {
-    sem_t gate, begun;
-    struct unit first, long1, long2, brief;
+    struct barrier barrier;
+    struct unit long1, long2, brief;
     struct sb_scheduler *s = scheduler_of(1, 512, 128, 512);
-    sem_init(&gate, 0, 0);
-    sem_init(&begun, 0, 0);
-    unit_init(&first, 1, 4); /* holds the worker until all others are in line */
-    first.counting.gate = &gate;
-    first.counting.begun = &begun;
     unit_init(&long1, 400, 16);
     unit_init(&long2, 400, 16);
     unit_init(&brief, 1, 16);
     brief.observed = &long1;
-    submit(s, &first);
-    sem_wait(&begun);
+    close_barrier(s, &barrier);
     submit(s, &long1);
     submit(s, &long2);
     submit(s, &brief);
-    sem_post(&gate);
-    sem_post(&gate);
+    open_barrier(&barrier);
     ck_assert_int_eq(wait_for(&brief), SB_OK);
     ck_assert_uint_lt(brief.observed_accepted, 512 / 16); /* it had a part in the very first pass */
     ck_assert_int_eq(wait_for(&long1), SB_OK);
@@ -206,25 +223,17 @@ END_TEST
 
 START_TEST(equal_tasks_get_equal_shares)
 {
+    struct barrier barrier;
     struct unit a, b;
     struct sb_scheduler *s = scheduler_of(1, 256, 128, 512);
-    sem_t gate, begun;
-    struct unit first;
-    sem_init(&gate, 0, 0);
-    sem_init(&begun, 0, 0);
-    unit_init(&first, 1, 4);
-    first.counting.gate = &gate;
-    first.counting.begun = &begun;
     unit_init(&a, 300, 8);
     unit_init(&b, 300, 8);
     a.observed = &b;
     b.observed = &a;
-    submit(s, &first);
-    sem_wait(&begun);
+    close_barrier(s, &barrier);
     submit(s, &a);
     submit(s, &b);
-    sem_post(&gate);
-    sem_post(&gate);
+    open_barrier(&barrier);
     wait_for(&a);
     wait_for(&b);
     ck_assert_uint_ge(a.observed_accepted, 300 - 256 / 8);
@@ -237,8 +246,10 @@ START_TEST(a_long_row_comes_to_its_turn_among_many_short_ones)
 {
     enum { SHORT = 40 };
     static struct unit brief[SHORT];
+    struct barrier barrier;
     struct unit large;
     struct sb_scheduler *s = scheduler_of(1, 64, 128, 512);
+    close_barrier(s, &barrier);
     for (size_t i = 0; i < SHORT; i++) {
         unit_init(&brief[i], 200, 4);
         brief[i].counting.in_order = true;
@@ -247,6 +258,7 @@ START_TEST(a_long_row_comes_to_its_turn_among_many_short_ones)
     unit_init(&large, 10, 64); /* each row fills a pass */
     large.observed = &brief[0];
     submit(s, &large);
+    open_barrier(&barrier);
     ck_assert_int_eq(wait_for(&large), SB_OK);
     ck_assert_uint_lt(large.observed_accepted, 200); /* while the short ones were still at work */
     for (size_t i = 0; i < SHORT; i++)
@@ -302,17 +314,11 @@ END_TEST
 
 START_TEST(a_full_queue_refuses_but_not_what_continues)
 {
-    sem_t gate, begun;
-    struct unit first, waiting[2], refused, more;
+    struct barrier barrier;
+    struct unit waiting[2], refused, more;
     struct sb_error error;
     struct sb_scheduler *s = scheduler_of(1, 64, 16, 2);
-    sem_init(&gate, 0, 0);
-    sem_init(&begun, 0, 0);
-    unit_init(&first, 1, 4);
-    first.counting.gate = &gate;
-    first.counting.begun = &begun;
-    submit(s, &first);
-    sem_wait(&begun);
+    close_barrier(s, &barrier);
     for (size_t i = 0; i < 2; i++) {
         unit_init(&waiting[i], 1, 4);
         submit(s, &waiting[i]);
@@ -325,8 +331,7 @@ START_TEST(a_full_queue_refuses_but_not_what_continues)
     submit(s, &more);
     ck_assert_uint_eq(sb_scheduler_stats(s).queued, 3);
     ck_assert_uint_eq(sb_scheduler_stats(s).running, 1);
-    sem_post(&gate);
-    sem_post(&gate);
+    open_barrier(&barrier);
     ck_assert_int_eq(wait_for(&waiting[1]), SB_OK);
     ck_assert_int_eq(wait_for(&more), SB_OK);
     submit(s, &refused); /* there is room again */
