@@ -4,9 +4,9 @@
 
 #define TEXT_OR_TEXTS "{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"type\":\"string\"}}]}"
 #define TEXTS "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
-#define TEXTS_OR_IDS                                                                                                          \
-    "{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"                                 \
-    "{\"type\":\"array\",\"items\":{\"type\":\"integer\"}},"                                                                  \
+#define TEXTS_OR_IDS                                                                                                   \
+    "{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"                          \
+    "{\"type\":\"array\",\"items\":{\"type\":\"integer\"}},"                                                           \
     "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}}]}"
 #define STRING "{\"type\":\"string\"}"
 #define INTEGER "{\"type\":\"integer\"}"
@@ -17,12 +17,14 @@
 #define QUERY(name, schema) "{\"name\":\"" name "\",\"in\":\"query\",\"schema\":" schema "}"
 #define DIRECTION "\"truncation_direction\":{\"type\":\"string\",\"enum\":[\"right\",\"left\"],\"default\":\"right\"}"
 
-#define EMBEDDINGS_BODY                                                                                                       \
-    "\"input\":" TEXTS_OR_IDS ",\"model\":" STRING ",\"encoding_format\":{\"type\":\"string\",\"enum\":[\"float\",\"base64\"]}," \
+#define EMBEDDINGS_BODY                                                                                                \
+    "\"input\":" TEXTS_OR_IDS ",\"model\":" STRING                                                                     \
+    ",\"encoding_format\":{\"type\":\"string\",\"enum\":[\"float\",\"base64\"]},"                                      \
     "\"dimensions\":" INTEGER ",\"user\":" STRING
 
-#define EMBED_BODY                                                                                                            \
-    "\"inputs\":" TEXTS_OR_IDS ",\"truncate\":" TRUE_BOOLEAN "," DIRECTION ",\"normalize\":" TRUE_BOOLEAN ",\"dimensions\":" INTEGER
+#define EMBED_BODY                                                                                                     \
+    "\"inputs\":" TEXTS_OR_IDS ",\"truncate\":" TRUE_BOOLEAN "," DIRECTION ",\"normalize\":" TRUE_BOOLEAN              \
+    ",\"dimensions\":" INTEGER
 
 static const char paraphrases_body[] =
     "\"input\":" TEXT_OR_TEXTS ",\"model\":" STRING ",\"n\":{\"type\":\"integer\",\"default\":20},"
@@ -32,35 +34,40 @@ static const char paraphrases_body[] =
     ",\"early_stopping\":{\"oneOf\":[{\"type\":\"boolean\"},{\"type\":\"string\",\"enum\":[\"never\"]}]}"
     ",\"no_repeat_ngram_size\":" INTEGER ",\"repetition_penalty\":" NUMBER ",\"min_new_tokens\":" INTEGER
     ",\"max_new_tokens\":" INTEGER ",\"bad_words\":" TEXTS ",\"force_words\":" TEXTS
-    ",\"mask\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"},\"minItems\":2,\"maxItems\":2}}"
+    ",\"mask\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"},\"minItems\":2,"
+    "\"maxItems\":2}}"
     ",\"seed\":" INTEGER ",\"min_similarity\":" NUMBER ",\"max_similarity\":" NUMBER ",\"min_edit_distance\":" INTEGER
     ",\"drop_copies\":" TRUE_BOOLEAN ",\"rerank\":" TRUE_BOOLEAN ",\"stream\":" BOOLEAN;
 
 static const struct sb_route_description descriptions[] = {
     {"POST", "/v1/embeddings", "Sentence vectors, as OpenAI's route", NULL, "\"input\"", EMBEDDINGS_BODY,
      "{\"input\": \"怎么退货\"}"},
-    {"POST", "/embeddings", "The same as /v1/embeddings", NULL, "\"input\"", EMBEDDINGS_BODY, "{\"input\": [\"怎么退货\"]}"},
+    {"POST", "/embeddings", "The same as /v1/embeddings", NULL, "\"input\"", EMBEDDINGS_BODY,
+     "{\"input\": [\"怎么退货\"]}"},
     {"GET", "/v1/models", "The models served", NULL, NULL, NULL, NULL},
     {"GET", "/v1/models/{model}", "One model", NULL, NULL, NULL, NULL},
     {"POST", "/v1/paraphrases", "Freshly written paraphrases; with stream one event per candidate", NULL, "\"input\"",
      paraphrases_body, "{\"input\": \"怎么申请退货？\", \"n\": 5}"},
-    {"POST", "/v1/rerank", "Documents by their similarity to a query, as Cohere's route", NULL, "\"query\",\"documents\"",
-     "\"query\":" STRING ",\"documents\":" TEXTS ",\"model\":" STRING ",\"top_n\":" INTEGER ",\"return_documents\":" BOOLEAN,
+    {"POST", "/v1/rerank", "Documents by their similarity to a query, as Cohere's route", NULL,
+     "\"query\",\"documents\"",
+     "\"query\":" STRING ",\"documents\":" TEXTS ",\"model\":" STRING ",\"top_n\":" INTEGER
+     ",\"return_documents\":" BOOLEAN,
      "{\"query\": \"怎么退货\", \"documents\": [\"如何退款\", \"今天天气\"]}"},
     {"GET", "/gen_synonyms", "Paraphrases, as bert4keras WebServing's route: the best k of n samples",
-     "{\"name\":\"text\",\"in\":\"query\",\"required\":true,\"schema\":" STRING "}," QUERY("n", INTEGER) "," QUERY("k", INTEGER),
+     "{\"name\":\"text\",\"in\":\"query\",\"required\":true,\"schema\":" STRING
+     "}," QUERY("n", INTEGER) "," QUERY("k", INTEGER),
      NULL, NULL, NULL},
 
     {"POST", "/embed", "Sentence vectors, as text-embeddings-inference's route", NULL, "\"inputs\"", EMBED_BODY,
      "{\"inputs\": [\"怎么退货\"]}"},
-    {"POST", "/", "The same as /embed", NULL, "\"inputs\"", EMBED_BODY,
-     "{\"inputs\": [\"怎么退货\"]}"},
+    {"POST", "/", "The same as /embed", NULL, "\"inputs\"", EMBED_BODY, "{\"inputs\": [\"怎么退货\"]}"},
     {"POST", "/similarity", "Cosines of one sentence to others", NULL, "\"inputs\"",
-     "\"inputs\":{\"type\":\"object\",\"required\":[\"source_sentence\",\"sentences\"],\"properties\":{\"source_sentence\":" STRING
-     ",\"sentences\":" TEXTS "}},\"parameters\":" OBJECT,
+     "\"inputs\":{\"type\":\"object\",\"required\":[\"source_sentence\",\"sentences\"],\"properties\":{\"source_"
+     "sentence\":" STRING ",\"sentences\":" TEXTS "}},\"parameters\":" OBJECT,
      "{\"inputs\": {\"source_sentence\": \"怎么退货\", \"sentences\": [\"如何退款\", \"今天天气\"]}}"},
     {"POST", "/rerank", "Texts by their similarity to a query", NULL, "\"query\",\"texts\"",
-     "\"query\":" STRING ",\"texts\":" TEXTS ",\"raw_scores\":" BOOLEAN ",\"return_text\":" BOOLEAN ",\"truncate\":" TRUE_BOOLEAN,
+     "\"query\":" STRING ",\"texts\":" TEXTS ",\"raw_scores\":" BOOLEAN ",\"return_text\":" BOOLEAN
+     ",\"truncate\":" TRUE_BOOLEAN,
      "{\"query\": \"怎么退货\", \"texts\": [\"如何退款\", \"今天天气\"]}"},
     {"POST", "/tokenize", "Tokens with their ids and places in the text", NULL, "\"inputs\"",
      "\"inputs\":" TEXT_OR_TEXTS ",\"add_special_tokens\":" TRUE_BOOLEAN, "{\"inputs\": \"怎么退货\"}"},
@@ -68,8 +75,8 @@ static const struct sb_route_description descriptions[] = {
      "\"ids\":{\"type\":\"array\",\"items\":{}},\"skip_special_tokens\":" TRUE_BOOLEAN, "{\"ids\": [101, 102]}"},
 
     {"GET", "/v1/collections", "All collections", NULL, NULL, NULL, NULL},
-    {"PUT", "/v1/collections/{collection}", "Creates a collection; 200 instead of 201 when it exists just so", NULL, NULL,
-     "\"model\":" STRING, "{}"},
+    {"PUT", "/v1/collections/{collection}", "Creates a collection; 200 instead of 201 when it exists just so", NULL,
+     NULL, "\"model\":" STRING, "{}"},
     {"GET", "/v1/collections/{collection}", "One collection", NULL, NULL, NULL, NULL},
     {"DELETE", "/v1/collections/{collection}", "Deletes a collection with its sentences", NULL, NULL, NULL, NULL},
     {"GET", "/v1/collections/{collection}/count", "How many sentences it has", NULL, NULL, NULL, NULL},
@@ -80,8 +87,8 @@ static const struct sb_route_description descriptions[] = {
      "{\"ids\": [\"1\"]}"},
     {"POST", "/v1/collections/{collection}/sentences", "Inserts sentences, or replaces those whose id exists", NULL,
      "\"sentences\"",
-     "\"sentences\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"id\",\"text\"],\"properties\":{\"id\":" STRING
-     ",\"text\":" STRING ",\"metadata\":" OBJECT "}}}",
+     "\"sentences\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"id\",\"text\"],\"properties\":{"
+     "\"id\":" STRING ",\"text\":" STRING ",\"metadata\":" OBJECT "}}}",
      "{\"sentences\": [{\"id\": \"1\", \"text\": \"怎么退货\", \"metadata\": {}}]}"},
     {"GET", "/v1/collections/{collection}/sentences", "Sentences in the order in which they came",
      QUERY("after", STRING) "," QUERY("limit", INTEGER), NULL, NULL, NULL},
@@ -122,8 +129,8 @@ static void print_parameters(struct sb_buffer *out, const struct sb_route_descri
     sb_buffer_text(out, "\"parameters\":[");
     while ((at = strchr(at, '{'))) {
         size_t size = strcspn(++at, "}");
-        sb_buffer_format(out, "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":" STRING "}", separator, (int)size,
-                         at);
+        sb_buffer_format(out, "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":" STRING "}",
+                         separator, (int)size, at);
         separator = ",";
     }
     if (d->parameters)
@@ -151,8 +158,9 @@ static void print_operation(struct sb_buffer *out, const struct sb_route *route,
         print_body(out, d);
     if (route->is_public)
         sb_buffer_text(out, "\"security\":[],");
-    sb_buffer_text(out, "\"responses\":{\"200\":{\"description\":\"done\"},\"default\":{\"description\":\"an error, told in the "
-                        "form of the route's API\"}}}");
+    sb_buffer_text(
+        out, "\"responses\":{\"200\":{\"description\":\"done\"},\"default\":{\"description\":\"an error, told in the "
+             "form of the route's API\"}}}");
 }
 
 /* The methods of one path stand together: OpenAPI's paths are an object. */
@@ -182,7 +190,8 @@ static bool is_first_of_path(size_t index)
 
 void sb_api_openapi(struct sb_buffer *out)
 {
-    sb_buffer_text(out, "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"simbert\",\"version\":\"" SB_VERSION "\",\"description\":"
+    sb_buffer_text(out, "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"simbert\",\"version\":\"" SB_VERSION
+                        "\",\"description\":"
                         "\"Embeddings, similar sentences and paraphrases of Chinese text\"},\"paths\":{");
     for (size_t i = 0; i < sb_route_count(); i++)
         if (is_first_of_path(i))
@@ -199,7 +208,8 @@ static const char page_head[] =
     "body{font:16px/1.5 sans-serif;max-width:52em;margin:2em auto;padding:0 1em}"
     "pre{background:#f3f3f3;padding:.6em;overflow-x:auto}h2{font-size:1em;margin:1.6em 0 .2em}p{margin:.2em 0}"
     "</style><h1>simbert " SB_VERSION "</h1>"
-    "<p>Machine-readable: <a href=\"openapi.json\">openapi.json</a>. Errors tell what was wrong, in the form of each route's API.</p>";
+    "<p>Machine-readable: <a href=\"openapi.json\">openapi.json</a>. Errors tell what was wrong, in the form of each "
+    "route's API.</p>";
 
 static void print_section(struct sb_buffer *out, const struct sb_route_description *d)
 {

@@ -1,5 +1,6 @@
 /*
- * Threads for what must not hold up the HTTP threads and is not a pass through the network: the disk, searches, long JSON.
+ * Threads for what must not hold up the HTTP threads and is not a pass through the network: the disk, searches, long
+ * JSON.
  *
  *     struct sb_background *background;
  *     sb_background_new(&background, 2, &error);

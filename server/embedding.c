@@ -37,7 +37,8 @@ static size_t part_start(const struct sb_embedding *e, size_t part)
     return part ? e->part_ends[part - 1] : 0;
 }
 
-static enum sb_status make_part(struct sb_work *work, size_t part, bool must, struct sb_task **task, struct sb_error *error)
+static enum sb_status make_part(struct sb_work *work, size_t part, bool must, struct sb_task **task,
+                                struct sb_error *error)
 {
     struct sb_embedding *e = embedding_of(work);
     size_t start = part_start(e, part);
@@ -119,9 +120,13 @@ void sb_embedding_start(struct sb_embedding *embedding, struct sb_request *reque
         sb_request_fail(request, status, NULL, &error);
         return;
     }
-    e->work = (struct sb_work){.request = request, .model = model, .parts = cut_parts(e),
+    e->work = (struct sb_work){.request = request,
+                               .model = model,
+                               .parts = cut_parts(e),
                                .window = (size_t)request->server->options.threads + 1,
-                               .make = make_part, .take = take_part, .end = end_parts};
+                               .make = make_part,
+                               .take = take_part,
+                               .end = end_parts};
     sb_work_start(&e->work);
 }
 

@@ -63,7 +63,8 @@ static void json_text(struct sb_buffer *body, const char *text)
     sb_buffer_json_string(body, text, strlen(text));
 }
 
-void sb_error_body(struct sb_buffer *body, enum sb_style style, enum sb_problem problem, const char *param, const char *message)
+void sb_error_body(struct sb_buffer *body, enum sb_style style, enum sb_problem problem, const char *param,
+                   const char *message)
 {
     switch (style) {
     case SB_STYLE_OPENAI:

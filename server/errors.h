@@ -1,6 +1,6 @@
 /*
- * What can be wrong with a request, and how each kind of client is told: OpenAI's shape below /v1, text-embeddings-inference's on its
- * routes, bert4keras WebServing's on /gen_synonyms.
+ * What can be wrong with a request, and how each kind of client is told: OpenAI's shape below /v1,
+ * text-embeddings-inference's on its routes, bert4keras WebServing's on /gen_synonyms.
  *
  *     sb_error_body(&body, SB_STYLE_OPENAI, SB_PROBLEM_INVALID, "input", "input is missing");
  *     status = sb_problem_http_status(SB_PROBLEM_INVALID, SB_STYLE_OPENAI);      // 400
@@ -46,6 +46,7 @@ int sb_problem_http_status(enum sb_problem problem, enum sb_style style);
 const char *sb_problem_name(enum sb_problem problem); /* the label of te_request_failure, and OpenAI's code */
 
 /* Appends the body; param may be NULL: the field that is wrong. */
-void sb_error_body(struct sb_buffer *body, enum sb_style style, enum sb_problem problem, const char *param, const char *message);
+void sb_error_body(struct sb_buffer *body, enum sb_style style, enum sb_problem problem, const char *param,
+                   const char *message);
 
 #endif

@@ -16,9 +16,10 @@
 #include <unistd.h>
 
 enum {
-    WATCH_MS = 100,       /* how often connections of running requests are looked at */
-    BODIES = 32,          /* bodies of full size that may be in memory at once */
-    DRAIN_MAX = 64 << 20, /* bytes of a refused body that are read, so that the client sees the answer rather than a reset */
+    WATCH_MS = 100, /* how often connections of running requests are looked at */
+    BODIES = 32,    /* bodies of full size that may be in memory at once */
+    DRAIN_MAX =
+        64 << 20, /* bytes of a refused body that are read, so that the client sees the answer rather than a reset */
     TIMEOUT_MAX_MS = 3600000,
 };
 
@@ -30,9 +31,9 @@ struct exchange {
     const char *method; /* borrowed from the connection */
     const char *url;
     atomic_int references;
-    bool answered;   /* the reply is complete */
-    bool dispatched; /* counted in active */
-    size_t drained, counted; /* bytes of the body: read and dropped; part of http->body_bytes */
+    bool answered;                 /* the reply is complete */
+    bool dispatched;               /* counted in active */
+    size_t drained, counted;       /* bytes of the body: read and dropped; part of http->body_bytes */
     struct exchange *next, **link; /* in http->suspended */
 };
 
@@ -250,7 +251,8 @@ static void look_at_head(struct exchange *x)
         (void)check_body_headers(x);
 }
 
-/* Whether the rest of a refused body is worth reading: a client that asked whether to send it (Expect) has not begun. */
+/* Whether the rest of a refused body is worth reading: a client that asked whether to send it (Expect) has not begun.
+ */
 static bool can_drain(const struct exchange *x)
 {
     const char *length = header(x, "Content-Length");
@@ -320,7 +322,7 @@ static struct MHD_Response *make_response(struct sb_reply *reply)
     size_t length;
     char *data = sb_buffer_take(&reply->body, &length);
     if (!data)
-        return MHD_create_response_from_buffer(0, (void *)(uintptr_t)"", MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     struct MHD_Response *response = MHD_create_response_from_buffer(length, data, MHD_RESPMEM_MUST_FREE);
     if (!response)
         free(data);
@@ -368,7 +370,8 @@ static void dispatch(struct exchange *x)
         r->route->handle(r);
 }
 
-/* Called with the head, then for each piece of the body, then with its end, and once more after a suspended connection resumed. */
+/* Called with the head, then for each piece of the body, then with its end, and once more after a suspended connection
+ * resumed. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **state)
 {
@@ -395,7 +398,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return MHD_YES;
 }
 
-static void on_completed(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
 {
     struct sb_http *http = context;
     struct exchange *x = *state;
@@ -441,14 +445,16 @@ static size_t keep_escapes(void *context, struct MHD_Connection *connection, cha
 /* ---- watching for clients that go away ---- */
 
 /*
- * libmicrohttpd does not look at suspended connections, so this does. A client that closed only its sending side counts as gone
- * too, as for other servers (nginx, Go's net/http): it can not be told from one that closed both. With the lock held.
+ * libmicrohttpd does not look at suspended connections, so this does. A client that closed only its sending side counts
+ * as gone too, as for other servers (nginx, Go's net/http): it can not be told from one that closed both. With the lock
+ * held.
  */
 static void look_for_gone(struct sb_http *http)
 {
     size_t n = 0;
     for (struct exchange *x = http->suspended; x && n < http->polled_size; x = x->next) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         if (!info)
             continue;
         http->polled[n] = (struct pollfd){.fd = info->connect_fd, .events = POLLRDHUP};
@@ -520,10 +526,11 @@ enum sb_status sb_http_start(struct sb_http **http, struct sb_server *server, co
                      (listener->family == AF_INET6 ? MHD_USE_IPv6 : 0);
     if (start_watcher(h))
         h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, h,
-                                     MHD_OPTION_LISTEN_SOCKET, h->socket, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0,
-                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->options.max_connections,
-                                     MHD_OPTION_CONNECTION_TIMEOUT, seconds, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
-                                     MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, h, MHD_OPTION_END);
+                                     MHD_OPTION_LISTEN_SOCKET, h->socket, MHD_OPTION_THREAD_POOL_SIZE,
+                                     threads > 1 ? threads : 0, MHD_OPTION_CONNECTION_LIMIT,
+                                     (unsigned)server->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, seconds,
+                                     MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_UNESCAPE_CALLBACK,
+                                     keep_escapes, h, MHD_OPTION_END);
     if (!h->daemon) {
         sb_http_free(h);
         *http = NULL;

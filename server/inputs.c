@@ -43,16 +43,18 @@ static bool add_ids(struct sb_parse *parse, struct sb_inputs *inputs, const cJSO
 
 static const char *expected(unsigned kinds)
 {
-    return kinds & SB_INPUT_IDS ? "a text, a list of texts, a list of token ids or a list of such lists" : "a text or a list of texts";
+    return kinds & SB_INPUT_IDS ? "a text, a list of texts, a list of token ids or a list of such lists"
+                                : "a text or a list of texts";
 }
 
-static bool add_element(struct sb_parse *parse, const cJSON *item, size_t index, unsigned kinds, struct sb_inputs *inputs)
+static bool add_element(struct sb_parse *parse, const cJSON *item, size_t index, unsigned kinds,
+                        struct sb_inputs *inputs)
 {
     if (cJSON_IsArray(item) && kinds & SB_INPUT_IDS)
         return add_ids(parse, inputs, item);
     if (!cJSON_IsString(item))
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s: element %zu is of a wrong type; %s is expected", parse->param, index,
-                             expected(kinds));
+        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s: element %zu is of a wrong type; %s is expected",
+                             parse->param, index, expected(kinds));
     if (!item->valuestring[0])
         return sb_parse_fail(parse, SB_PROBLEM_EMPTY, "%s: text %zu is empty", parse->param, index);
     return sb_inputs_add_text(parse, inputs, item->valuestring);
@@ -62,7 +64,8 @@ static bool add_list(struct sb_parse *parse, const cJSON *list, unsigned kinds, 
 {
     size_t count = (size_t)cJSON_GetArraySize(list), i = 0;
     if (count > limit)
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s has %zu elements; at most %zu are possible", parse->param, count, limit);
+        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s has %zu elements; at most %zu are possible", parse->param,
+                             count, limit);
     inputs->is_list = true;
     for (const cJSON *item = list->child; item; item = item->next, i++)
         if (!add_element(parse, item, i, kinds, inputs))
@@ -110,10 +113,11 @@ static int32_t *reserve(struct sb_rows *rows, size_t length)
 }
 
 /* Appends ids as one row, with [CLS] and [SEP] around when bare, cut to max_length. */
-static bool add_row(struct sb_rows *rows, const int32_t *ids, size_t length, bool bare, bool from_the_left, size_t max_length,
-                    struct sb_special_ids special)
+static bool add_row(struct sb_rows *rows, const int32_t *ids, size_t length, bool bare, bool from_the_left,
+                    size_t max_length, struct sb_special_ids special)
 {
-    size_t around = bare ? 2 : 0, room = max_length > around ? max_length - around : 0, kept = length < room ? length : room;
+    size_t around = bare ? 2 : 0, room = max_length > around ? max_length - around : 0,
+           kept = length < room ? length : room;
     int32_t *row = reserve(rows, kept + around);
     if (!row)
         return false;
@@ -141,16 +145,18 @@ struct encoder {
 
 static enum sb_status too_long(const struct encoder *e, size_t index, size_t length, struct sb_error *error)
 {
-    return sb_fail(error, SB_INVALID, "input %zu has %zu tokens, the model takes at most %zu; set truncate to cut it", index, length,
-                   e->max_length);
+    return sb_fail(error, SB_INVALID, "input %zu has %zu tokens, the model takes at most %zu; set truncate to cut it",
+                   index, length, e->max_length);
 }
 
-static enum sb_status encode_text(struct encoder *e, struct sb_rows *rows, const struct sb_input *input, struct sb_error *error)
+static enum sb_status encode_text(struct encoder *e, struct sb_rows *rows, const struct sb_input *input,
+                                  struct sb_error *error)
 {
     bool left = e->options->from_the_left, cut_here = left || !e->options->truncate;
-    enum sb_status status = left ? sb_tokenizer_encode_plain(e->tokenizer, &e->encoding, input->text, input->size, error)
-                                 : sb_tokenizer_encode(e->tokenizer, &e->encoding, input->text, input->size, NULL, 0,
-                                                       cut_here ? 0 : e->max_length, error);
+    enum sb_status status = left
+                                ? sb_tokenizer_encode_plain(e->tokenizer, &e->encoding, input->text, input->size, error)
+                                : sb_tokenizer_encode(e->tokenizer, &e->encoding, input->text, input->size, NULL, 0,
+                                                      cut_here ? 0 : e->max_length, error);
     if (status != SB_OK)
         return sb_fail_context(error, status, "input %zu", rows->count);
     size_t length = e->encoding.length + (left ? 2 : 0);
@@ -163,7 +169,8 @@ static enum sb_status encode_text(struct encoder *e, struct sb_rows *rows, const
 }
 
 /* Reads the JSON array into e->ids. */
-static enum sb_status read_ids(struct encoder *e, const cJSON *list, size_t index, size_t *length, struct sb_error *error)
+static enum sb_status read_ids(struct encoder *e, const cJSON *list, size_t index, size_t *length,
+                               struct sb_error *error)
 {
     int64_t id;
     size_t count = (size_t)cJSON_GetArraySize(list), vocab = (size_t)sb_model_config(e->model)->vocab_size;
@@ -177,8 +184,8 @@ static enum sb_status read_ids(struct encoder *e, const cJSON *list, size_t inde
     *length = 0;
     for (const cJSON *item = list->child; item; item = item->next) {
         if (!sb_json_as_int(&id, 0, (int64_t)vocab - 1, item))
-            return sb_fail(error, SB_INVALID, "input %zu: element %zu is no token id of this model (0 to %zu)", index, *length,
-                           vocab - 1);
+            return sb_fail(error, SB_INVALID, "input %zu: element %zu is no token id of this model (0 to %zu)", index,
+                           *length, vocab - 1);
         e->ids[(*length)++] = (int32_t)id;
     }
     return SB_OK;

@@ -3,8 +3,8 @@
  *
  *     struct sb_inputs inputs = {0};
  *     struct sb_rows rows = {0};
- *     sb_parse_inputs(&parse, "input", SB_INPUT_TEXTS | SB_INPUT_IDS, 2048, &inputs);      // "s", ["s", ..], [1, ..], [[1, ..], ..]
- *     sb_rows_encode(&rows, model, &inputs, &(struct sb_encode_options){.truncate = true}, &error);
+ *     sb_parse_inputs(&parse, "input", SB_INPUT_TEXTS | SB_INPUT_IDS, 2048, &inputs);      // "s", ["s", ..], [1, ..],
+ * [[1, ..], ..] sb_rows_encode(&rows, model, &inputs, &(struct sb_encode_options){.truncate = true}, &error);
  *     sb_rows_free(&rows);
  *     sb_inputs_free(&inputs);
  */
@@ -34,7 +34,8 @@ struct sb_inputs {
 enum { SB_INPUT_TEXTS = 1, SB_INPUT_IDS = 2 };
 
 /* Appends the field's inputs, at most limit. Fails when the field is missing or empty, or holds an empty input. */
-SB_MUST_CHECK bool sb_parse_inputs(struct sb_parse *parse, const char *key, unsigned kinds, size_t limit, struct sb_inputs *inputs);
+SB_MUST_CHECK bool sb_parse_inputs(struct sb_parse *parse, const char *key, unsigned kinds, size_t limit,
+                                   struct sb_inputs *inputs);
 /* Appends one text that is not from a list; an empty one is a failure. */
 SB_MUST_CHECK bool sb_inputs_add_text(struct sb_parse *parse, struct sb_inputs *inputs, const char *text);
 void sb_inputs_free(struct sb_inputs *inputs);
@@ -52,8 +53,9 @@ struct sb_encode_options {
 };
 
 /* Texts become [CLS] text [SEP]. Ids that begin with [CLS] are taken as they are, others get [CLS] and [SEP]. */
-SB_MUST_CHECK enum sb_status sb_rows_encode(struct sb_rows *rows, const struct sb_model *model, const struct sb_inputs *inputs,
-                                            const struct sb_encode_options *options, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_rows_encode(struct sb_rows *rows, const struct sb_model *model,
+                                            const struct sb_inputs *inputs, const struct sb_encode_options *options,
+                                            struct sb_error *error);
 void sb_rows_free(struct sb_rows *rows);
 
 #endif

@@ -13,7 +13,8 @@ enum { BACKLOG = 1024 };
 static enum sb_status refuse(const char *host, int port, int code, struct sb_error *error)
 {
     if (code == EADDRINUSE)
-        return sb_fail(error, SB_CONFLICT, "port %d of %s is taken by another program; choose another one with --port", port, host);
+        return sb_fail(error, SB_CONFLICT, "port %d of %s is taken by another program; choose another one with --port",
+                       port, host);
     if (code == EACCES)
         return sb_fail(error, SB_IO, "port %d of %s: permission denied; ports below 1024 belong to root", port, host);
     if (code == EADDRNOTAVAIL)
@@ -28,7 +29,8 @@ static int open_socket(struct sb_listener *listener, const struct addrinfo *addr
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* a restart need not wait for connections of the last run */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+               sizeof on); /* a restart need not wait for connections of the last run */
     struct sockaddr_storage bound = {0};
     socklen_t size = sizeof bound;
     if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0 ||
@@ -46,7 +48,10 @@ static int open_socket(struct sb_listener *listener, const struct addrinfo *addr
 enum sb_status sb_listen(struct sb_listener *listener, const char *host, int port, struct sb_error *error)
 {
     char service[16];
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                    *list;
     if (port < 0 || port > 65535)
         return sb_fail(error, SB_INVALID, "port is %d; 0 to 65535 are possible", port);
     snprintf(service, sizeof service, "%d", port);

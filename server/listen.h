@@ -13,7 +13,8 @@ struct sb_listener {
 };
 
 /* SB_CONFLICT: the port is taken; SB_INVALID: no such address; SB_IO: not allowed. */
-SB_MUST_CHECK enum sb_status sb_listen(struct sb_listener *listener, const char *host, int port, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_listen(struct sb_listener *listener, const char *host, int port,
+                                       struct sb_error *error);
 
 /* "http://127.0.0.1:8080" */
 void sb_listener_url(const struct sb_listener *listener, const char *host, char *url, size_t size);

@@ -21,8 +21,17 @@ struct scale {
     double unit;
 };
 
-enum { DROPPED_FORCE_WORDS, DROPPED_EMPTY, DROPPED_COPY, DROPPED_DUPLICATE, DROPPED_EDIT_DISTANCE, DROPPED_SIMILARITY, DROPPED };
-static const char *const dropped_names[DROPPED] = {"force_words", "empty", "copy", "duplicate", "edit_distance", "similarity"};
+enum {
+    DROPPED_FORCE_WORDS,
+    DROPPED_EMPTY,
+    DROPPED_COPY,
+    DROPPED_DUPLICATE,
+    DROPPED_EDIT_DISTANCE,
+    DROPPED_SIMILARITY,
+    DROPPED
+};
+static const char *const dropped_names[DROPPED] = {"force_words", "empty",         "copy",
+                                                   "duplicate",   "edit_distance", "similarity"};
 
 enum { STATUS_CLASSES = 6 }; /* 0: the client was gone */
 
@@ -131,8 +140,9 @@ void sb_metrics_generation(struct sb_metrics *metrics, const struct sb_paraphras
     add(&metrics->generated_tokens, counts->generated_tokens);
     add(&metrics->decode_steps, counts->decode_steps);
     add(&metrics->results, (int64_t)results);
-    const int64_t dropped[DROPPED] = {counts->dropped_force_words, counts->dropped_empty, counts->dropped_copies,
-                                      counts->dropped_duplicates, counts->dropped_edit_distance, counts->dropped_similarity};
+    const int64_t dropped[DROPPED] = {counts->dropped_force_words,   counts->dropped_empty,
+                                      counts->dropped_copies,        counts->dropped_duplicates,
+                                      counts->dropped_edit_distance, counts->dropped_similarity};
     for (size_t i = 0; i < DROPPED; i++)
         add(&metrics->dropped[i], dropped[i]);
 }
@@ -150,17 +160,20 @@ static void print_number(struct sb_buffer *text, const char *name, const char *t
     sb_buffer_format(text, "%s %lld\n", name, (long long)value);
 }
 
-static void print_histogram(struct sb_buffer *text, const char *name, const struct histogram *h, const struct scale *scale)
+static void print_histogram(struct sb_buffer *text, const char *name, const struct histogram *h,
+                            const struct scale *scale)
 {
     int64_t total = 0;
     print_type(text, name, "histogram");
     for (size_t i = 0; i < scale->count; i++) {
         total += get(&h->counts[i]);
-        sb_buffer_format(text, "%s_bucket{le=\"%.9g\"} %lld\n", name, (double)scale->bounds[i] * scale->unit, (long long)total);
+        sb_buffer_format(text, "%s_bucket{le=\"%.9g\"} %lld\n", name, (double)scale->bounds[i] * scale->unit,
+                         (long long)total);
     }
     total += get(&h->counts[scale->count]);
     sb_buffer_format(text, "%s_bucket{le=\"+Inf\"} %lld\n", name, (long long)total);
-    sb_buffer_format(text, "%s_sum %.9g\n%s_count %lld\n", name, (double)get(&h->sum) * scale->unit, name, (long long)total);
+    sb_buffer_format(text, "%s_sum %.9g\n%s_count %lld\n", name, (double)get(&h->sum) * scale->unit, name,
+                     (long long)total);
 }
 
 static void print_tei(const struct sb_metrics *m, const struct sb_metrics_gauges *gauges, struct sb_buffer *text)

@@ -1,5 +1,6 @@
 /*
- * Counters of the service in Prometheus text: the names of text-embeddings-inference unchanged ("te_..."), ours beside them
+ * Counters of the service in Prometheus text: the names of text-embeddings-inference unchanged ("te_..."), ours beside
+ * them
  * ("simbert_...").
  *
  *     struct sb_metrics *metrics;
@@ -28,7 +29,8 @@ struct sb_metrics;
 SB_MUST_CHECK enum sb_status sb_metrics_new(struct sb_metrics **metrics, size_t routes, struct sb_error *error);
 void sb_metrics_free(struct sb_metrics *metrics); /* NULL is fine */
 
-/* A reply was sent, or given up because the client was gone (status 499). route: index in the table, or routes for none. */
+/* A reply was sent, or given up because the client was gone (status 499). route: index in the table, or routes for
+ * none. */
 void sb_metrics_reply(struct sb_metrics *metrics, size_t route, int status);
 
 /* A request for the network's work, of so many inputs: when it is understood, and how it ended. */

@@ -47,13 +47,15 @@ static bool add_word(struct sb_parse *parse, struct sb_word_lists *words, const 
     return true;
 }
 
-static bool parse_word(struct sb_parse *parse, const struct sb_tokenizer *tokenizer, const cJSON *item, struct sb_encoding *encoding,
-                       struct sb_word_lists *words)
+static bool parse_word(struct sb_parse *parse, const struct sb_tokenizer *tokenizer, const cJSON *item,
+                       struct sb_encoding *encoding, struct sb_word_lists *words)
 {
     if (!cJSON_IsString(item))
         return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s: element %zu is not a text", parse->param, words->count);
-    if (sb_tokenizer_encode_plain(tokenizer, encoding, item->valuestring, strlen(item->valuestring), &parse->error) != SB_OK)
-        return sb_parse_fail(parse, SB_PROBLEM_TOKENIZER, "%s: element %zu: %s", parse->param, words->count, parse->error.message);
+    if (sb_tokenizer_encode_plain(tokenizer, encoding, item->valuestring, strlen(item->valuestring), &parse->error) !=
+        SB_OK)
+        return sb_parse_fail(parse, SB_PROBLEM_TOKENIZER, "%s: element %zu: %s", parse->param, words->count,
+                             parse->error.message);
     if (encoding->length == 0)
         return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s: element %zu holds no word", parse->param, words->count);
     return add_word(parse, words, encoding);
@@ -71,7 +73,8 @@ static bool parse_words(struct sb_parse *parse, const char *key, const struct sb
     if (!cJSON_IsArray(field))
         return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s must be a list of texts", key);
     if (count > limit)
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s has %zu elements; at most %zu are possible", key, count, limit);
+        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "%s has %zu elements; at most %zu are possible", key, count,
+                             limit);
     words->ends = calloc(count + 1, sizeof *words->ends);
     bool ok = words->ends || sb_parse_fail(parse, SB_PROBLEM_STOPPING, "no memory for %s", key);
     for (const cJSON *item = field->child; item && ok; item = item->next)
@@ -95,7 +98,8 @@ static bool parse_mask(struct sb_parse *parse, struct sb_paraphrase_query *query
     size_t n = 0;
     for (const cJSON *item = field->child; item; item = item->next) {
         int64_t start, end;
-        if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) != 2 || !sb_json_as_int(&start, 0, INT32_MAX, item->child) ||
+        if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) != 2 ||
+            !sb_json_as_int(&start, 0, INT32_MAX, item->child) ||
             !sb_json_as_int(&end, 0, INT32_MAX, item->child->next))
             return sb_parse_fail(parse, SB_PROBLEM_INVALID, "mask: element %zu is not [start, end]", n);
         query->mask[n++] = (struct sb_text_range){(size_t)start, (size_t)end};
@@ -137,7 +141,8 @@ static bool parse_decoding(struct sb_parse *parse, struct sb_decode_options *o)
            parse_real(parse, "length_penalty", &o->length_penalty) && parse_early_stopping(parse, &o->early_stopping) &&
            parse_number(parse, "no_repeat_ngram_size", &o->no_repeat_ngram_size) &&
            parse_real(parse, "repetition_penalty", &o->repetition_penalty) &&
-           parse_number(parse, "min_new_tokens", &o->min_new_tokens) && parse_number(parse, "max_new_tokens", &o->max_new_tokens);
+           parse_number(parse, "min_new_tokens", &o->min_new_tokens) &&
+           parse_number(parse, "max_new_tokens", &o->max_new_tokens);
 }
 
 bool sb_parse_paraphrase(struct sb_parse *parse, const struct sb_model *model, struct sb_paraphrase_query *query)
@@ -146,11 +151,13 @@ bool sb_parse_paraphrase(struct sb_parse *parse, const struct sb_model *model, s
     struct sb_paraphrase_options *o = &query->options;
     *o = sb_paraphrase_defaults();
     return parse_decoding(parse, &o->decode) && parse_number(parse, "n", &o->n) &&
-           parse_number(parse, "num_candidates", &o->num_candidates) && parse_real(parse, "min_similarity", &o->min_similarity) &&
+           parse_number(parse, "num_candidates", &o->num_candidates) &&
+           parse_real(parse, "min_similarity", &o->min_similarity) &&
            parse_real(parse, "max_similarity", &o->max_similarity) &&
            parse_number(parse, "min_edit_distance", &o->min_edit_distance) &&
            sb_parse_bool(parse, "drop_copies", &o->drop_copies) && sb_parse_bool(parse, "rerank", &o->rerank) &&
            parse_words(parse, "bad_words", tokenizer, SB_MAX_BAD_WORDS, &query->bad_words, &o->decode.bad_words) &&
-           parse_words(parse, "force_words", tokenizer, SB_MAX_FORCE_WORDS, &query->force_words, &o->decode.force_words) &&
+           parse_words(parse, "force_words", tokenizer, SB_MAX_FORCE_WORDS, &query->force_words,
+                       &o->decode.force_words) &&
            parse_mask(parse, query);
 }

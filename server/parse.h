@@ -5,7 +5,8 @@
  *     if (!sb_parse_bool(&p, "stream", &stream) || !sb_parse_int(&p, "n", 1, 1000, &n))
  *         sb_request_parse_failed(request, &p);
  *
- * A missing field or null leaves the value untouched. Unknown fields are ignored, as by the services whose clients we serve.
+ * A missing field or null leaves the value untouched. Unknown fields are ignored, as by the services whose clients we
+ * serve.
  */
 #ifndef SB_SERVER_PARSE_H
 #define SB_SERVER_PARSE_H
@@ -19,8 +20,8 @@
 
 struct sb_parse {
     const cJSON *object;
-    const char *param;           /* the field read last; after a failure the wrong one */
-    enum sb_problem problem;     /* after a failure */
+    const char *param;       /* the field read last; after a failure the wrong one */
+    enum sb_problem problem; /* after a failure */
     struct sb_error error;
 };
 

@@ -56,8 +56,8 @@ enum sb_status sb_registry_add(struct sb_registry *registry, struct sb_model *mo
     const char *name = sb_model_name(model);
     enum sb_status status = SB_OK;
     if (!name_is_good(name))
-        return sb_fail(error, SB_INVALID, "model name \"%s\": 1 to %d letters, digits and \".-_:/@\" are possible", name,
-                       SB_MODEL_NAME_MAX);
+        return sb_fail(error, SB_INVALID, "model name \"%s\": 1 to %d letters, digits and \".-_:/@\" are possible",
+                       name, SB_MODEL_NAME_MAX);
     pthread_mutex_lock(&registry->lock);
     if (find(registry, name) < registry->count)
         status = sb_fail(error, SB_CONFLICT, "two models are called \"%s\"; give one another name with NAME=DIR", name);
@@ -79,7 +79,8 @@ enum sb_status sb_registry_set_default(struct sb_registry *registry, const char 
     if (found)
         registry->chosen = i;
     pthread_mutex_unlock(&registry->lock);
-    return found ? SB_OK : sb_fail(error, SB_NOT_FOUND, "the default model \"%s\" is not among the models served", name);
+    return found ? SB_OK
+                 : sb_fail(error, SB_NOT_FOUND, "the default model \"%s\" is not among the models served", name);
 }
 
 struct sb_model *sb_registry_acquire(struct sb_registry *registry, const char *name)
@@ -111,7 +112,10 @@ void sb_registry_names(struct sb_registry *registry, char *text, size_t size)
     text[0] = '\0';
     pthread_mutex_lock(&registry->lock);
     for (size_t i = 0; i < registry->count && at < size; i++) {
-        int n = snprintf(text + at, size - at, "%s%s", i == 0 ? "" : i + 1 < registry->count ? ", " : " and ",
+        int n = snprintf(text + at, size - at, "%s%s",
+                         i == 0                    ? ""
+                         : i + 1 < registry->count ? ", "
+                                                   : " and ",
                          sb_model_name(registry->models[i]));
         at += (size_t)n;
     }

@@ -4,7 +4,8 @@
  *     struct sb_registry *registry;
  *     sb_registry_new(&registry, &error);
  *     sb_registry_add(registry, model, &error);                       // the first one is the default
- *     struct sb_model *model = sb_registry_acquire(registry, NULL);   // the default; a name: that one, NULL if there is none
+ *     struct sb_model *model = sb_registry_acquire(registry, NULL);   // the default; a name: that one, NULL if there
+ * is none
  *     ...
  *     sb_model_release(model);
  *     sb_registry_free(registry);
@@ -26,10 +27,12 @@ enum { SB_REGISTRY_MAX = 64, SB_MODEL_NAME_MAX = 127 };
 SB_MUST_CHECK enum sb_status sb_registry_new(struct sb_registry **registry, struct sb_error *error);
 void sb_registry_free(struct sb_registry *registry); /* releases its models; NULL is fine */
 
-/* Keeps a reference of its own. SB_CONFLICT if the name is taken, SB_INVALID if it is empty, too long, or holds anything but
-   letters, digits and ".-_:/@", SB_LIMIT after SB_REGISTRY_MAX models. */
-SB_MUST_CHECK enum sb_status sb_registry_add(struct sb_registry *registry, struct sb_model *model, struct sb_error *error);
-SB_MUST_CHECK enum sb_status sb_registry_set_default(struct sb_registry *registry, const char *name, struct sb_error *error);
+/* Keeps a reference of its own. SB_CONFLICT if the name is taken, SB_INVALID if it is empty, too long, or holds
+   anything but letters, digits and ".-_:/@", SB_LIMIT after SB_REGISTRY_MAX models. */
+SB_MUST_CHECK enum sb_status sb_registry_add(struct sb_registry *registry, struct sb_model *model,
+                                             struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_registry_set_default(struct sb_registry *registry, const char *name,
+                                                     struct sb_error *error);
 
 /* A reference that the caller releases; NULL if there is no such model. name NULL or "": the default. */
 struct sb_model *sb_registry_acquire(struct sb_registry *registry, const char *name);

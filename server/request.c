@@ -15,7 +15,8 @@ struct sb_kept {
 
 void sb_request_init(struct sb_request *request, struct sb_server *server)
 {
-    *request = (struct sb_request){.server = server, .received_ns = sb_now_ns(), .reply.content_type = "application/json"};
+    *request =
+        (struct sb_request){.server = server, .received_ns = sb_now_ns(), .reply.content_type = "application/json"};
 }
 
 void sb_request_clear(struct sb_request *request)
@@ -56,7 +57,10 @@ bool sb_request_json(struct sb_request *request, const cJSON **json)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* Decodes to out, which holds size bytes; false at a bad escape or a NUL. */
@@ -111,15 +115,16 @@ enum sb_status sb_request_decode(struct sb_request *request, const char *text, s
     return SB_OK;
 }
 
-enum sb_status sb_request_query(struct sb_request *request, const char *name, const char **value, struct sb_error *error)
+enum sb_status sb_request_query(struct sb_request *request, const char *name, const char **value,
+                                struct sb_error *error)
 {
     const char *raw = sb_request_raw_query(request, name);
     *value = NULL;
     return raw ? sb_request_decode(request, raw, strlen(raw), value, error) : SB_OK;
 }
 
-enum sb_status sb_request_query_int(struct sb_request *request, const char *name, int64_t low, int64_t high, int64_t *value,
-                                    struct sb_error *error)
+enum sb_status sb_request_query_int(struct sb_request *request, const char *name, int64_t low, int64_t high,
+                                    int64_t *value, struct sb_error *error)
 {
     const char *text;
     char *end;
@@ -127,7 +132,8 @@ enum sb_status sb_request_query_int(struct sb_request *request, const char *name
     if (status != SB_OK || !text)
         return status;
     long long number = strtoll(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || number < low || number > high) /* strtoll saturates: out of any bounds we use */
+    if (*text == '\0' || *end != '\0' || number < low ||
+        number > high) /* strtoll saturates: out of any bounds we use */
         return sb_fail(error, SB_INVALID, "%s is \"%.64s\"; a whole number from %lld to %lld is expected", name, text,
                        (long long)low, (long long)high);
     *value = number;

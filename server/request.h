@@ -1,7 +1,7 @@
 /*
- * One HTTP request as its handler sees it. The connection is suspended before the handler runs, so a handler may hand the work
- * to other threads and return; whoever finishes calls exactly one of send, fail, problem or stream, after which the request
- * belongs to HTTP again and must not be touched.
+ * One HTTP request as its handler sees it. The connection is suspended before the handler runs, so a handler may hand
+ * the work to other threads and return; whoever finishes calls exactly one of send, fail, problem or stream, after
+ * which the request belongs to HTTP again and must not be touched.
  *
  *     void handle(struct sb_request *request)
  *     {
@@ -47,8 +47,8 @@ struct sb_request {
     enum sb_style style;
     const char *params[SB_ROUTE_PARAMS]; /* decoded parts of the path */
     struct sb_buffer body;
-    int64_t received_ns; /* when its head had arrived */
-    int64_t deadline_ns; /* 0: none */
+    int64_t received_ns;   /* when its head had arrived */
+    int64_t deadline_ns;   /* 0: none */
     _Atomic int cancelled; /* the client is gone */
     struct sb_timing timing;
     struct sb_reply reply;
@@ -70,15 +70,16 @@ void sb_request_clear(struct sb_request *request);
 /* The body as a JSON object, borrowed from the request. False: the request has been answered. */
 SB_MUST_CHECK bool sb_request_json(struct sb_request *request, const cJSON **json);
 
-/* Query parameter, percent-decoded and kept by the request; *value NULL when absent. SB_INVALID: not UTF-8, or holds a NUL. */
+/* Query parameter, percent-decoded and kept by the request; *value NULL when absent. SB_INVALID: not UTF-8, or holds a
+ * NUL. */
 SB_MUST_CHECK enum sb_status sb_request_query(struct sb_request *request, const char *name, const char **value,
                                               struct sb_error *error);
 /* The same as a number, *value untouched when absent. */
-SB_MUST_CHECK enum sb_status sb_request_query_int(struct sb_request *request, const char *name, int64_t low, int64_t high,
-                                                  int64_t *value, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_request_query_int(struct sb_request *request, const char *name, int64_t low,
+                                                  int64_t high, int64_t *value, struct sb_error *error);
 /* Decodes %XX of text[0, size); the result is kept by the request. */
-SB_MUST_CHECK enum sb_status sb_request_decode(struct sb_request *request, const char *text, size_t size, const char **decoded,
-                                               struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_request_decode(struct sb_request *request, const char *text, size_t size,
+                                               const char **decoded, struct sb_error *error);
 
 /* A copy of text that lives as long as the request; NULL: no memory. */
 const char *sb_request_keep(struct sb_request *request, const char *text);
@@ -86,13 +87,15 @@ const char *sb_request_keep(struct sb_request *request, const char *text);
 /* Zeroed memory that lives as the request's state; NULL: no memory, and the request has been answered. */
 void *sb_request_state(struct sb_request *request, size_t size, void (*free_state)(void *state));
 
-/* Continues in step() on a background thread; there answers by itself when the deadline has passed or the client is gone. */
+/* Continues in step() on a background thread; there answers by itself when the deadline has passed or the client is
+ * gone. */
 void sb_request_later(struct sb_request *request, void (*step)(struct sb_request *request));
 
 /* ---- ends of a request ---- */
 void sb_request_send(struct sb_request *request, int status); /* reply.body */
 void sb_request_problem(struct sb_request *request, enum sb_problem problem, const char *param, const char *message);
-void sb_request_fail(struct sb_request *request, enum sb_status status, const char *param, const struct sb_error *error);
+void sb_request_fail(struct sb_request *request, enum sb_status status, const char *param,
+                     const struct sb_error *error);
 
 /* In http.c: hands the reply to HTTP. */
 void sb_request_respond(struct sb_request *request);

@@ -13,8 +13,8 @@ static void print_collection(struct sb_buffer *body, const struct sb_collection_
     sb_buffer_json_string(body, info->name, strlen(info->name));
     sb_buffer_text(body, ",\"model\":");
     sb_buffer_json_string(body, info->model_name, strlen(info->model_name));
-    sb_buffer_format(body, ",\"dimensions\":%d,\"count\":%lld,\"created_at\":%lld}", info->dimensions, (long long)info->count,
-                     (long long)info->created_at);
+    sb_buffer_format(body, ",\"dimensions\":%d,\"count\":%lld,\"created_at\":%lld}", info->dimensions,
+                     (long long)info->count, (long long)info->created_at);
 }
 
 /* Answers with the collection that the path names. */
@@ -47,8 +47,8 @@ static void create(struct sb_request *request)
     const char *name = request->params[0];
     enum sb_status status = SB_OK;
     if (strlen(name) > SB_COLLECTION_NAME_MAX)
-        status = sb_fail(&error, SB_INVALID, "the collection's name has %zu bytes; at most %d are possible", strlen(name),
-                         SB_COLLECTION_NAME_MAX);
+        status = sb_fail(&error, SB_INVALID, "the collection's name has %zu bytes; at most %d are possible",
+                         strlen(name), SB_COLLECTION_NAME_MAX);
     snprintf(info.name, sizeof info.name, "%s", name);
     snprintf(info.model_name, sizeof info.model_name, "%s", sb_model_name(model));
     snprintf(info.model_hash, sizeof info.model_hash, "%s", sb_model_hash(model));

@@ -61,7 +61,8 @@ static bool parse_format(struct sb_parse *parse, bool *base64)
         return false;
     *base64 = strcmp(format, "base64") == 0;
     return *base64 || strcmp(format, "float") == 0 ||
-           sb_parse_fail(parse, SB_PROBLEM_INVALID, "encoding_format is \"%.40s\"; float and base64 are possible", format);
+           sb_parse_fail(parse, SB_PROBLEM_INVALID, "encoding_format is \"%.40s\"; float and base64 are possible",
+                         format);
 }
 
 void sb_handle_embeddings(struct sb_request *request)
@@ -86,8 +87,8 @@ void sb_handle_embeddings(struct sb_request *request)
         return;
     if (dimensions > sb_model_dimensions(model)) {
         parse.param = "dimensions";
-        sb_parse_fail(&parse, SB_PROBLEM_INVALID, "dimensions is %lld; the model's vectors have %d", (long long)dimensions,
-                      sb_model_dimensions(model));
+        sb_parse_fail(&parse, SB_PROBLEM_INVALID, "dimensions is %lld; the model's vectors have %d",
+                      (long long)dimensions, sb_model_dimensions(model));
         sb_request_parse_failed(request, &parse);
         sb_model_release(model);
         return;

@@ -32,12 +32,12 @@ void sb_handle_info(struct sb_request *request)
     sb_put_text(out, sb_model_name(model));
     sb_buffer_text(out, ",\"model_sha\":");
     sb_put_text(out, sb_model_hash(model));
-    sb_buffer_format(out, ",\"model_dtype\":\"%s\",\"model_type\":{\"embedding\":{\"pooling\":\"%s\"}}", sb_model_dtype(model),
-                     pooling_name(sb_model_config(model)->pooling));
-    sb_buffer_format(out, ",\"max_concurrent_requests\":%zu,\"max_input_length\":%d,\"max_batch_tokens\":%zu", o->max_queue,
-                     sb_model_max_length(model), o->max_batch_tokens);
-    sb_buffer_format(out, ",\"max_batch_requests\":%zu,\"max_client_batch_size\":%zu,\"auto_truncate\":true", o->max_batch_rows,
-                     o->max_client_batch);
+    sb_buffer_format(out, ",\"model_dtype\":\"%s\",\"model_type\":{\"embedding\":{\"pooling\":\"%s\"}}",
+                     sb_model_dtype(model), pooling_name(sb_model_config(model)->pooling));
+    sb_buffer_format(out, ",\"max_concurrent_requests\":%zu,\"max_input_length\":%d,\"max_batch_tokens\":%zu",
+                     o->max_queue, sb_model_max_length(model), o->max_batch_tokens);
+    sb_buffer_format(out, ",\"max_batch_requests\":%zu,\"max_client_batch_size\":%zu,\"auto_truncate\":true",
+                     o->max_batch_rows, o->max_client_batch);
     sb_buffer_format(out, ",\"tokenization_workers\":%d,\"version\":\"%s\",\"sha\":null}", o->threads, SB_VERSION);
     sb_model_release(model);
     sb_request_send(request, 200);
@@ -55,7 +55,8 @@ static void print_collections(struct sb_server *server, struct sb_buffer *text)
     }
     sb_buffer_text(text, "# TYPE simbert_collection_sentences gauge\n");
     for (size_t i = 0; i < count; i++) /* names hold nothing to escape */
-        sb_buffer_format(text, "simbert_collection_sentences{collection=\"%s\"} %lld\n", infos[i].name, (long long)infos[i].count);
+        sb_buffer_format(text, "simbert_collection_sentences{collection=\"%s\"} %lld\n", infos[i].name,
+                         (long long)infos[i].count);
     free(infos);
 }
 
@@ -65,8 +66,9 @@ static void print_models(struct sb_server *server, struct sb_buffer *text)
     size_t count = sb_registry_list(server->registry, models);
     sb_buffer_text(text, "# TYPE simbert_model_bytes gauge\n");
     for (size_t i = 0; i < count; i++) {
-        sb_buffer_format(text, "simbert_model_bytes{model=\"%s\",hash=\"%s\",dtype=\"%s\"} %zu\n", sb_model_name(models[i]),
-                         sb_model_hash(models[i]), sb_model_dtype(models[i]), sb_model_bytes(models[i]));
+        sb_buffer_format(text, "simbert_model_bytes{model=\"%s\",hash=\"%s\",dtype=\"%s\"} %zu\n",
+                         sb_model_name(models[i]), sb_model_hash(models[i]), sb_model_dtype(models[i]),
+                         sb_model_bytes(models[i]));
         sb_model_release(models[i]);
     }
 }
@@ -75,9 +77,14 @@ static void metrics(struct sb_request *request)
 {
     struct sb_server *server = request->server;
     struct sb_scheduler_stats stats = sb_scheduler_stats(server->scheduler);
-    struct sb_metrics_gauges gauges = {.queued = stats.queued, .running = stats.running, .passes = stats.passes,
-                                       .tokens = stats.tokens, .rows = stats.rows, .expired = stats.expired,
-                                       .cancelled = stats.cancelled, .threads = stats.threads,
+    struct sb_metrics_gauges gauges = {.queued = stats.queued,
+                                       .running = stats.running,
+                                       .passes = stats.passes,
+                                       .tokens = stats.tokens,
+                                       .rows = stats.rows,
+                                       .expired = stats.expired,
+                                       .cancelled = stats.cancelled,
+                                       .threads = stats.threads,
                                        .active_requests = sb_http_active(server->http),
                                        .generation_cache_bytes = atomic_load(&server->generation_bytes)};
     sb_metrics_print(server->metrics, &gauges, &request->reply.body);

@@ -126,7 +126,8 @@ static bool reserve_cache(struct sb_server *server, size_t bytes, bool must)
     return false;
 }
 
-static enum sb_status make_part(struct sb_work *work, size_t part, bool must, struct sb_task **task, struct sb_error *error)
+static enum sb_status make_part(struct sb_work *work, size_t part, bool must, struct sb_task **task,
+                                struct sb_error *error)
 {
     struct paraphrases *p = paraphrases_of(work);
     struct sb_paraphrase_options options = p->query.options;
@@ -140,7 +141,8 @@ static enum sb_status make_part(struct sb_work *work, size_t part, bool must, st
         return p->inputs.is_list ? sb_fail_context(error, status, "input %zu", part) : status;
     if (!reserve_cache(p->request->server, sb_paraphrase_task_counts(*task).cache_bytes, must)) {
         sb_task_free(*task);
-        return sb_fail(error, SB_OVERLOADED, "the paraphrases under way use all memory meant for them (%zu MiB); try again later",
+        return sb_fail(error, SB_OVERLOADED,
+                       "the paraphrases under way use all memory meant for them (%zu MiB); try again later",
                        p->request->server->options.max_generation_bytes >> 20);
     }
     return SB_OK;
@@ -207,8 +209,13 @@ static void start(struct paraphrases *p)
         request->timing.characters += (int64_t)sb_utf8_length(p->inputs.items[i].text, p->inputs.items[i].size);
     }
     sb_metrics_compute_begin(request->server->metrics, p->inputs.is_list, 0);
-    p->work = (struct sb_work){.request = request, .model = p->model, .parts = p->inputs.count, .window = WINDOW,
-                               .make = make_part, .take = take_part, .end = end_parts};
+    p->work = (struct sb_work){.request = request,
+                               .model = p->model,
+                               .parts = p->inputs.count,
+                               .window = WINDOW,
+                               .make = make_part,
+                               .take = take_part,
+                               .end = end_parts};
     sb_work_start(&p->work);
 }
 
@@ -279,8 +286,8 @@ static void synonyms_reply(struct sb_request *request)
     sb_request_send(request, 200);
 }
 
-static enum sb_status read_synonyms_query(struct sb_request *request, const char **text, const char **name, int64_t *n, int64_t *k,
-                                          struct sb_error *error)
+static enum sb_status read_synonyms_query(struct sb_request *request, const char **text, const char **name, int64_t *n,
+                                          int64_t *k, struct sb_error *error)
 {
     enum sb_status status = sb_request_query(request, "text", text, error);
     if (status == SB_OK && (!*text || !**text))

@@ -1,6 +1,7 @@
 /*
- * Ranking texts by their similarity to a query: text-embeddings-inference's and Cohere's shapes. The score is the cosine of the
- * sentence vectors, the number that /similarity gives; where clients expect [0, 1] a negative cosine is shown as 0.
+ * Ranking texts by their similarity to a query: text-embeddings-inference's and Cohere's shapes. The score is the
+ * cosine of the sentence vectors, the number that /similarity gives; where clients expect [0, 1] a negative cosine is
+ * shown as 0.
  */
 #include "server/embedding.h"
 #include "server/routes.h"
@@ -113,13 +114,15 @@ struct shape {
     void (*ready)(struct sb_request *request);
 };
 
-static bool parse_rerank(struct sb_parse *parse, const struct shape *shape, size_t limit, struct rerank *r, const char **name)
+static bool parse_rerank(struct sb_parse *parse, const struct shape *shape, size_t limit, struct rerank *r,
+                         const char **name)
 {
     const char *query = NULL;
     int64_t top_n = INT32_MAX;
     r->embedding.options.truncate = true;
     if (!sb_parse_string(parse, "model", name) || !sb_parse_bool(parse, "truncate", &r->embedding.options.truncate) ||
-        !sb_parse_bool(parse, "raw_scores", &r->raw_scores) || !sb_parse_bool(parse, shape->return_text, &r->return_text) ||
+        !sb_parse_bool(parse, "raw_scores", &r->raw_scores) ||
+        !sb_parse_bool(parse, shape->return_text, &r->return_text) ||
         !sb_parse_int(parse, "top_n", 1, INT32_MAX, &top_n) || !sb_parse_string(parse, "query", &query))
         return false;
     if (!query)

@@ -1,6 +1,6 @@
 /*
- * The sentences of a collection: upsert and similar (which first need the network for vectors), get, scroll, delete. What touches
- * the disk or searches runs on background threads.
+ * The sentences of a collection: upsert and similar (which first need the network for vectors), get, scroll, delete.
+ * What touches the disk or searches runs on background threads.
  */
 #include "server/embedding.h"
 #include "server/routes.h"
@@ -35,7 +35,8 @@ static struct sb_model *collection_model(struct sb_request *request)
     struct sb_model *model = sb_registry_acquire(request->server->registry, info.model_name);
     if (model && strcmp(sb_model_hash(model), info.model_hash) == 0 && sb_model_dimensions(model) == info.dimensions)
         return model;
-    sb_fail(&error, SB_CONFLICT, "collection \"%s\" was made by model \"%s\", %s; serve that model, or create the collection anew",
+    sb_fail(&error, SB_CONFLICT,
+            "collection \"%s\" was made by model \"%s\", %s; serve that model, or create the collection anew",
             info.name, info.model_name, model ? "which has changed since" : "which this server does not have");
     sb_model_release(model);
     sb_request_fail(request, SB_CONFLICT, NULL, &error);
@@ -102,7 +103,8 @@ static bool parse_sentences(struct sb_parse *parse, struct upsert *u, size_t lim
     if (count == 0)
         return sb_parse_fail(parse, SB_PROBLEM_EMPTY, "sentences is an empty list");
     if (count > limit)
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "sentences has %zu elements; at most %zu are possible", count, limit);
+        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "sentences has %zu elements; at most %zu are possible", count,
+                             limit);
     u->sentences = calloc(count, sizeof *u->sentences);
     if (!u->sentences)
         return sb_parse_fail(parse, SB_PROBLEM_STOPPING, "no memory for %zu sentences", count);
@@ -123,8 +125,8 @@ static void upsert_store(struct sb_request *request)
     normalize_vectors(e);
     for (size_t i = 0; i < u->count; i++)
         u->sentences[i].vector = e->vectors + i * e->dimensions;
-    enum sb_status status = sb_store_upsert(request->server->store, request->params[0], sb_model_hash(e->model), u->sentences,
-                                            u->count, &inserted, &updated, &error);
+    enum sb_status status = sb_store_upsert(request->server->store, request->params[0], sb_model_hash(e->model),
+                                            u->sentences, u->count, &inserted, &updated, &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, status == SB_INVALID ? "sentences" : NULL, &error);
         return;
@@ -219,8 +221,8 @@ static void similar_search(struct sb_request *request)
     struct sb_search_results results = {0};
     struct sb_error error;
     normalize_vectors(e);
-    struct sb_search search = {.vectors = e->vectors, .queries = e->rows.count, .top_k = (size_t)s->top_k,
-                               .min_score = s->min_score};
+    struct sb_search search = {
+        .vectors = e->vectors, .queries = e->rows.count, .top_k = (size_t)s->top_k, .min_score = s->min_score};
     enum sb_status status = sb_store_search(request->server->store, request->params[0], &search, &results, &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);
@@ -263,9 +265,10 @@ void sb_handle_similar(struct sb_request *request)
     s->embedding.ready = similar_ready;
     s->top_k = 10;
     s->min_score = -1;
-    if (!sb_parse_inputs(&parse, "query", SB_INPUT_TEXTS, request->server->options.max_client_batch, &s->embedding.inputs) ||
-        !sb_parse_int(&parse, "top_k", 1, TOP_K_MAX, &s->top_k) || !sb_parse_double(&parse, "min_score", -1, 1, &s->min_score) ||
-        !parse_unsupported(&parse))
+    if (!sb_parse_inputs(&parse, "query", SB_INPUT_TEXTS, request->server->options.max_client_batch,
+                         &s->embedding.inputs) ||
+        !sb_parse_int(&parse, "top_k", 1, TOP_K_MAX, &s->top_k) ||
+        !sb_parse_double(&parse, "min_score", -1, 1, &s->min_score) || !parse_unsupported(&parse))
         sb_request_parse_failed(request, &parse);
     else
         sb_request_later(request, similar_embed);
@@ -277,7 +280,8 @@ static void get(struct sb_request *request)
 {
     struct sb_sentences found = {0};
     struct sb_error error;
-    enum sb_status status = sb_store_get(request->server->store, request->params[0], request->params[1], &found, &error);
+    enum sb_status status =
+        sb_store_get(request->server->store, request->params[0], request->params[1], &found, &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);
         return;
@@ -379,7 +383,8 @@ static void delete_list(struct sb_request *request)
     const struct deletion *d = request->state;
     struct sb_error error;
     size_t deleted;
-    enum sb_status status = sb_store_delete(request->server->store, request->params[0], d->ids, d->count, &deleted, &error);
+    enum sb_status status =
+        sb_store_delete(request->server->store, request->params[0], d->ids, d->count, &deleted, &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);
         return;

@@ -25,11 +25,13 @@ static bool parse_truncation(struct sb_parse *parse, struct sb_encode_options *o
 {
     const char *direction = "right";
     options->truncate = true;
-    if (!sb_parse_bool(parse, "truncate", &options->truncate) || !sb_parse_string(parse, "truncation_direction", &direction))
+    if (!sb_parse_bool(parse, "truncate", &options->truncate) ||
+        !sb_parse_string(parse, "truncation_direction", &direction))
         return false;
     options->from_the_left = strcasecmp(direction, "left") == 0;
     return options->from_the_left || strcasecmp(direction, "right") == 0 ||
-           sb_parse_fail(parse, SB_PROBLEM_INVALID, "truncation_direction is \"%.40s\"; left and right are possible", direction);
+           sb_parse_fail(parse, SB_PROBLEM_INVALID, "truncation_direction is \"%.40s\"; left and right are possible",
+                         direction);
 }
 
 /* ---- embed ---- */
@@ -67,7 +69,8 @@ void sb_handle_embed(struct sb_request *request)
     if (!e)
         return;
     if (!sb_parse_string(&parse, "model", &name) || !parse_truncation(&parse, &e->embedding.options) ||
-        !sb_parse_bool(&parse, "normalize", &normalize) || !sb_parse_int(&parse, "dimensions", 1, INT32_MAX, &dimensions) ||
+        !sb_parse_bool(&parse, "normalize", &normalize) ||
+        !sb_parse_int(&parse, "dimensions", 1, INT32_MAX, &dimensions) ||
         !sb_parse_inputs(&parse, "inputs", SB_INPUT_TEXTS | SB_INPUT_IDS, request->server->options.max_client_batch,
                          &e->embedding.inputs)) {
         sb_request_parse_failed(request, &parse);
@@ -156,8 +159,9 @@ static void put_token(struct sb_buffer *out, const struct sb_tokenizer *tokenize
         sb_buffer_format(out, ",\"start\":%d,\"stop\":%d}", span.start, span.end);
 }
 
-static enum sb_status put_tokens(struct sb_buffer *out, const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding,
-                                 const struct sb_input *input, bool special, struct sb_error *error)
+static enum sb_status put_tokens(struct sb_buffer *out, const struct sb_tokenizer *tokenizer,
+                                 struct sb_encoding *encoding, const struct sb_input *input, bool special,
+                                 struct sb_error *error)
 {
     enum sb_status status = special
                                 ? sb_tokenizer_encode(tokenizer, encoding, input->text, input->size, NULL, 0, 0, error)
@@ -175,7 +179,8 @@ static enum sb_status put_tokens(struct sb_buffer *out, const struct sb_tokenize
 }
 
 /* Writes all inputs' tokens; answers the request. */
-static void tokenize_all(struct sb_request *request, const struct sb_model *model, const struct sb_inputs *inputs, bool special)
+static void tokenize_all(struct sb_request *request, const struct sb_model *model, const struct sb_inputs *inputs,
+                         bool special)
 {
     struct sb_encoding encoding = {0};
     struct sb_buffer *out = &request->reply.body;
@@ -221,8 +226,8 @@ void sb_handle_tokenize(struct sb_request *request)
 /* ---- decode ---- */
 
 /* {"ids": [1, 2]} or [[1, 2], [3]] -> ["text", …] */
-static enum sb_status decode_one(struct sb_buffer *out, const struct sb_tokenizer *tokenizer, const cJSON *list, bool keep_special,
-                                 struct sb_error *error)
+static enum sb_status decode_one(struct sb_buffer *out, const struct sb_tokenizer *tokenizer, const cJSON *list,
+                                 bool keep_special, struct sb_error *error)
 {
     size_t count = (size_t)cJSON_GetArraySize(list), n = 0;
     int64_t id;
@@ -246,8 +251,8 @@ static enum sb_status decode_one(struct sb_buffer *out, const struct sb_tokenize
     return status;
 }
 
-static enum sb_status decode_all(struct sb_buffer *out, const struct sb_tokenizer *tokenizer, const cJSON *ids, bool keep_special,
-                                 struct sb_error *error)
+static enum sb_status decode_all(struct sb_buffer *out, const struct sb_tokenizer *tokenizer, const cJSON *ids,
+                                 bool keep_special, struct sb_error *error)
 {
     if (!cJSON_IsArray(ids) || !ids->child)
         return sb_fail(error, SB_INVALID, "ids must be a list of token ids, or a list of such lists");
@@ -280,7 +285,8 @@ void sb_handle_decode(struct sb_request *request)
     struct sb_buffer *out = &request->reply.body;
     struct sb_error error;
     sb_buffer_text(out, "[");
-    enum sb_status status = decode_all(out, sb_model_tokenizer(model), sb_parse_field(&parse, "ids"), !skip_special, &error);
+    enum sb_status status =
+        decode_all(out, sb_model_tokenizer(model), sb_parse_field(&parse, "ids"), !skip_special, &error);
     sb_buffer_text(out, "]");
     sb_model_release(model);
     if (status == SB_OK)

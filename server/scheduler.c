@@ -327,14 +327,16 @@ struct sb_scheduler_options sb_scheduler_defaults(void)
     return (struct sb_scheduler_options){.max_queue = 512, .max_batch_tokens = 512, .max_batch_rows = 128};
 }
 
-enum sb_status sb_scheduler_new(struct sb_scheduler **scheduler, const struct sb_scheduler_options *options, struct sb_error *error)
+enum sb_status sb_scheduler_new(struct sb_scheduler **scheduler, const struct sb_scheduler_options *options,
+                                struct sb_error *error)
 {
     int threads = options->threads ? options->threads : sb_cpu_count();
     *scheduler = NULL;
     if (threads < 1 || threads > 1024)
         return sb_fail(error, SB_INVALID, "threads is %d; 1 to 1024 are possible", threads);
     if (options->max_batch_tokens < 1 || options->max_batch_tokens > 1 << 20)
-        return sb_fail(error, SB_INVALID, "max_batch_tokens is %zu; 1 to 1048576 are possible", options->max_batch_tokens);
+        return sb_fail(error, SB_INVALID, "max_batch_tokens is %zu; 1 to 1048576 are possible",
+                       options->max_batch_tokens);
     if (options->max_batch_rows < 1 || options->max_batch_rows > 1 << 16)
         return sb_fail(error, SB_INVALID, "max_batch_rows is %zu; 1 to 65536 are possible", options->max_batch_rows);
     struct sb_scheduler *s = calloc(1, sizeof *s + (size_t)threads * sizeof *s->workers);
@@ -366,7 +368,8 @@ enum sb_status sb_scheduler_submit(struct sb_scheduler *scheduler, struct sb_job
     job->started_ns = job->finished_ns = 0;
     pthread_mutex_lock(&s->lock);
     if (!job->continues && s->stats.queued >= s->options.max_queue) {
-        status = sb_fail(error, SB_OVERLOADED, "the queue is full: %zu requests wait; try again later", s->stats.queued);
+        status =
+            sb_fail(error, SB_OVERLOADED, "the queue is full: %zu requests wait; try again later", s->stats.queued);
     } else {
         s->stats.queued++;
         line_append(&s->line, job);

@@ -1,20 +1,21 @@
 /*
- * The scheduler: worker threads that compute many requests' tasks together. Each worker owns a session per model it computes
- * for and repeats: take some tasks, gather their rows up to a token budget, one forward pass, deliver. Tasks enter and leave
- * between passes (continuous batching).
+ * The scheduler: worker threads that compute many requests' tasks together. Each worker owns a session per model it
+ * computes for and repeats: take some tasks, gather their rows up to a token budget, one forward pass, deliver. Tasks
+ * enter and leave between passes (continuous batching).
  *
  *     struct sb_scheduler *scheduler;
  *     sb_scheduler_new(&scheduler, &options, &error);
- *     struct sb_job job = {.model = model, .task = task, .deadline_ns = sb_now_ns() + 5000000000, .done = done, .context = request};
- *     if (sb_scheduler_submit(scheduler, &job, &error) == SB_OVERLOADED) ...     // answer 429
+ *     struct sb_job job = {.model = model, .task = task, .deadline_ns = sb_now_ns() + 5000000000, .done = done,
+ * .context = request}; if (sb_scheduler_submit(scheduler, &job, &error) == SB_OVERLOADED) ...     // answer 429
  *     ...
  *     sb_scheduler_free(scheduler);   // finishes what was submitted
  *
- * Fairness: tasks wait in one line. A pass takes them from its front and gives each an equal share of the token budget; what one
- * does not need goes to the others. A task that got rows goes to the end of the line, one that got none keeps its place. So a
- * short task is not stuck behind a long one, and a long one always comes to its turn.
+ * Fairness: tasks wait in one line. A pass takes them from its front and gives each an equal share of the token budget;
+ * what one does not need goes to the others. A task that got rows goes to the end of the line, one that got none keeps
+ * its place. So a short task is not stuck behind a long one, and a long one always comes to its turn.
  *
- * Thread rule: submit from any thread; done() is called on a worker thread, once for every submitted job, and must not block.
+ * Thread rule: submit from any thread; done() is called on a worker thread, once for every submitted job, and must not
+ * block.
  */
 #ifndef SB_SERVER_SCHEDULER_H
 #define SB_SERVER_SCHEDULER_H
@@ -43,9 +44,11 @@ struct sb_scheduler_options sb_scheduler_defaults(void);
 struct sb_job {
     struct sb_model *model; /* the caller holds a reference until done() */
     struct sb_task *task;   /* the caller frees it, in or after done() */
-    int64_t deadline_ns;    /* on sb_now_ns()'s clock; 0: none. Past it the task fails with SB_DEADLINE and computes no more */
-    const _Atomic int *cancelled; /* NULL, or set by the caller at any time: the task fails with SB_CANCELLED at the next pass */
-    bool continues;         /* belongs to work that was admitted before: not refused for a full queue */
+    int64_t
+        deadline_ns; /* on sb_now_ns()'s clock; 0: none. Past it the task fails with SB_DEADLINE and computes no more */
+    const _Atomic int
+        *cancelled; /* NULL, or set by the caller at any time: the task fails with SB_CANCELLED at the next pass */
+    bool continues; /* belongs to work that was admitted before: not refused for a full queue */
     void (*done)(struct sb_job *job, void *context); /* job->task->status tells how it went */
     void *context;
     /* Filled in by the scheduler. */
@@ -53,10 +56,11 @@ struct sb_job {
     struct sb_job *next;
 };
 
-SB_MUST_CHECK enum sb_status sb_scheduler_new(struct sb_scheduler **scheduler, const struct sb_scheduler_options *options,
-                                              struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_scheduler_new(struct sb_scheduler **scheduler,
+                                              const struct sb_scheduler_options *options, struct sb_error *error);
 /* SB_OVERLOADED: the queue is full. done() is not called for a job that was refused. */
-SB_MUST_CHECK enum sb_status sb_scheduler_submit(struct sb_scheduler *scheduler, struct sb_job *job, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_scheduler_submit(struct sb_scheduler *scheduler, struct sb_job *job,
+                                                 struct sb_error *error);
 /* Returns when all submitted jobs are done, those included that their done() submits. NULL is fine. */
 void sb_scheduler_free(struct sb_scheduler *scheduler);
 

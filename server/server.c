@@ -48,8 +48,8 @@ static enum sb_status check(const struct sb_server_options *o, struct sb_error *
     };
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
         if (bounds[i].value < bounds[i].low || bounds[i].value > bounds[i].high)
-            return sb_fail(error, SB_INVALID, "%s is %lld; %lld to %lld are possible", bounds[i].name, (long long)bounds[i].value,
-                           (long long)bounds[i].low, (long long)bounds[i].high);
+            return sb_fail(error, SB_INVALID, "%s is %lld; %lld to %lld are possible", bounds[i].name,
+                           (long long)bounds[i].value, (long long)bounds[i].low, (long long)bounds[i].high);
     if (!o->data || !o->data[0])
         return sb_fail(error, SB_INVALID, "the data directory is not set");
     return SB_OK;
@@ -86,7 +86,8 @@ static enum sb_status open_models(struct sb_server *s, struct sb_error *error)
     struct sb_pool *pool = sb_pool_new(o->threads);
     enum sb_status status = sb_registry_new(&s->registry, error);
     for (size_t i = 0; i < o->model_count && status == SB_OK; i++) {
-        struct sb_model_options options = {.name = o->models[i].name, .kernels = o->kernels, .dtype = o->dtype, .pool = pool};
+        struct sb_model_options options = {
+            .name = o->models[i].name, .kernels = o->kernels, .dtype = o->dtype, .pool = pool};
         struct sb_model *model;
         int64_t start = sb_now_ns();
         status = sb_model_open(&model, o->models[i].dir, &options, error);
@@ -94,8 +95,9 @@ static enum sb_status open_models(struct sb_server *s, struct sb_error *error)
             break;
         status = sb_registry_add(s->registry, model, error);
         sb_log(SB_LOG_INFO, "server", "model %s: %d dimensions, %s, %s, %.0f MB in %.0f ms", sb_model_name(model),
-               sb_model_dimensions(model), sb_model_dtype(model), sb_model_can_generate(model) ? "embeds and writes" : "embeds only",
-               (double)sb_model_bytes(model) / 1e6, (double)(sb_now_ns() - start) / 1e6);
+               sb_model_dimensions(model), sb_model_dtype(model),
+               sb_model_can_generate(model) ? "embeds and writes" : "embeds only", (double)sb_model_bytes(model) / 1e6,
+               (double)(sb_now_ns() - start) / 1e6);
         sb_model_release(model);
     }
     if (status == SB_OK && o->default_model && o->default_model[0])
@@ -126,9 +128,12 @@ static void on_pass(void *context, size_t rows, size_t tokens)
 static enum sb_status start_threads(struct sb_server *s, struct sb_error *error)
 {
     const struct sb_server_options *o = &s->options;
-    struct sb_scheduler_options scheduler = {.threads = o->threads, .max_queue = o->max_queue,
-                                             .max_batch_tokens = o->max_batch_tokens, .max_batch_rows = o->max_batch_rows,
-                                             .on_pass = on_pass, .context = s};
+    struct sb_scheduler_options scheduler = {.threads = o->threads,
+                                             .max_queue = o->max_queue,
+                                             .max_batch_tokens = o->max_batch_tokens,
+                                             .max_batch_rows = o->max_batch_rows,
+                                             .on_pass = on_pass,
+                                             .context = s};
     enum sb_status status = sb_metrics_new(&s->metrics, sb_route_count(), error);
     if (status == SB_OK)
         status = sb_scheduler_new(&s->scheduler, &scheduler, error);
@@ -137,7 +142,8 @@ static enum sb_status start_threads(struct sb_server *s, struct sb_error *error)
     return status;
 }
 
-enum sb_status sb_server_start(struct sb_server **server, const struct sb_server_options *options, struct sb_error *error)
+enum sb_status sb_server_start(struct sb_server **server, const struct sb_server_options *options,
+                               struct sb_error *error)
 {
     struct sb_listener listener = {.fd = -1};
     *server = NULL;

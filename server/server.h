@@ -8,8 +8,8 @@
  *     if (sb_server_run(&options, &error) != SB_OK)          // until SIGTERM or SIGINT
  *         fprintf(stderr, "%s\n", error.message);
  *
- * All strings are borrowed for the server's life. Log lines go to stderr through base/log.h, whose level and form the caller
- * has set.
+ * All strings are borrowed for the server's life. Log lines go to stderr through base/log.h, whose level and form the
+ * caller has set.
  */
 #ifndef SB_SERVER_SERVER_H
 #define SB_SERVER_SERVER_H
@@ -27,9 +27,9 @@ struct sb_server_model {
 };
 
 struct sb_server_options {
-    const char *host;    /* address or name to listen on, "127.0.0.1" */
-    int port;            /* 8080; 0: any free one, see sb_server_port and on_ready */
-    const char *data;    /* the data directory, "data"; created if missing. Holds simbert.db; one server at a time */
+    const char *host; /* address or name to listen on, "127.0.0.1" */
+    int port;         /* 8080; 0: any free one, see sb_server_port and on_ready */
+    const char *data; /* the data directory, "data"; created if missing. Holds simbert.db; one server at a time */
 
     const struct sb_server_model *models; /* at least one; names differ */
     size_t model_count;
@@ -37,20 +37,21 @@ struct sb_server_options {
     const char *kernels;       /* as in sb_model_options: variant, NULL: the best */
     const char *dtype;         /* as in sb_model_options: NULL: f32 */
 
-    int threads;               /* that compute; 0: as many as processors and the control group's quota allow */
-    size_t max_queue;          /* requests that wait for a thread, above which new ones get 429; 512 */
-    size_t max_batch_tokens;   /* token budget of one pass through the network, 512 */
-    size_t max_batch_rows;     /* rows of one pass, 128 */
-    size_t max_generation_bytes; /* key/value caches of all running paraphrase requests; 0: a quarter of the memory limit */
+    int threads;                 /* that compute; 0: as many as processors and the control group's quota allow */
+    size_t max_queue;            /* requests that wait for a thread, above which new ones get 429; 512 */
+    size_t max_batch_tokens;     /* token budget of one pass through the network, 512 */
+    size_t max_batch_rows;       /* rows of one pass, 128 */
+    size_t max_generation_bytes; /* key/value caches of all running paraphrase requests; 0: a quarter of the memory
+                                    limit */
 
-    size_t max_client_batch;   /* inputs of one request, 2048 */
-    size_t max_body_bytes;     /* 8 MiB; larger bodies get 413 */
-    int max_connections;       /* 1024; further ones wait in the listen queue */
-    int request_timeout_ms;    /* deadline of a request that sets none (x-request-timeout-ms); 0: none; 60000 */
-    int receive_timeout_ms;    /* for a request to arrive completely, and for a silent connection; 30000 */
+    size_t max_client_batch; /* inputs of one request, 2048 */
+    size_t max_body_bytes;   /* 8 MiB; larger bodies get 413 */
+    int max_connections;     /* 1024; further ones wait in the listen queue */
+    int request_timeout_ms;  /* deadline of a request that sets none (x-request-timeout-ms); 0: none; 60000 */
+    int receive_timeout_ms;  /* for a request to arrive completely, and for a silent connection; 30000 */
 
-    const char *api_key;       /* NULL or "": none; else required as "authorization: Bearer KEY" */
-    bool log_requests;         /* one line a request at level info */
+    const char *api_key; /* NULL or "": none; else required as "authorization: Bearer KEY" */
+    bool log_requests;   /* one line a request at level info */
 
     /* Called once when the server answers requests; may be NULL. url like "http://127.0.0.1:8080", borrowed. */
     void (*on_ready)(void *context, const char *url);
@@ -58,9 +59,10 @@ struct sb_server_options {
 };
 struct sb_server_options sb_server_defaults(void);
 
-/* Opens the models and the data directory, listens, serves until SIGTERM or SIGINT, then stops as sb_server_stop. The signals are
-   blocked in the calling thread meanwhile (call it from main); a second one ends the process at once. Errors say what to change:
-   SB_INVALID options, SB_CONFLICT port taken or data in use, SB_IO data not writable, and what sb_model_open gives. */
+/* Opens the models and the data directory, listens, serves until SIGTERM or SIGINT, then stops as sb_server_stop. The
+   signals are blocked in the calling thread meanwhile (call it from main); a second one ends the process at once.
+   Errors say what to change: SB_INVALID options, SB_CONFLICT port taken or data in use, SB_IO data not writable, and
+   what sb_model_open gives. */
 SB_MUST_CHECK enum sb_status sb_server_run(const struct sb_server_options *options, struct sb_error *error);
 
 /* The same in parts, for programs with a loop of their own. */

@@ -120,7 +120,8 @@ static void close_reader(void *context)
 
 struct MHD_Response *sb_stream_response(struct sb_stream *stream)
 {
-    sb_http_retain(stream->request); /* the reader's: libmicrohttpd closes it after it has declared the request complete */
+    sb_http_retain(
+        stream->request); /* the reader's: libmicrohttpd closes it after it has declared the request complete */
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_pending, stream, close_reader);
     if (!response)

@@ -30,7 +30,8 @@ void sb_put_base64(struct sb_buffer *out, const float *vector, size_t n)
     size_t bytes = 4 * n;
     sb_buffer_bytes(out, "\"", 1);
     for (size_t i = 0; i < bytes; i += 3) {
-        uint32_t group = byte_at(vector, bytes, i) << 16 | byte_at(vector, bytes, i + 1) << 8 | byte_at(vector, bytes, i + 2);
+        uint32_t group =
+            byte_at(vector, bytes, i) << 16 | byte_at(vector, bytes, i + 1) << 8 | byte_at(vector, bytes, i + 2);
         char text[4] = {digits[group >> 18], digits[group >> 12 & 63], digits[group >> 6 & 63], digits[group & 63]};
         if (i + 1 >= bytes)
             text[2] = '=';

@@ -23,8 +23,13 @@ static enum sb_status launch(struct sb_work *w, struct sb_work_slot *slot, struc
     if (status != SB_OK)
         return status;
     slot->part = w->next;
-    slot->job = (struct sb_job){.model = w->model, .task = task, .deadline_ns = w->request->deadline_ns,
-                                .cancelled = &w->request->cancelled, .continues = !first, .done = part_done, .context = slot};
+    slot->job = (struct sb_job){.model = w->model,
+                                .task = task,
+                                .deadline_ns = w->request->deadline_ns,
+                                .cancelled = &w->request->cancelled,
+                                .continues = !first,
+                                .done = part_done,
+                                .context = slot};
     status = sb_scheduler_submit(w->request->server->scheduler, &slot->job, error);
     if (status != SB_OK) {
         w->take(w, slot->part, task);

@@ -1,9 +1,10 @@
 /*
- * A request's work on the network, cut into parts so that threads share it and that a long list does not hold more memory than
- * a few of its elements need: some parts are computed at a time, the next begins when one ends.
+ * A request's work on the network, cut into parts so that threads share it and that a long list does not hold more
+ * memory than a few of its elements need: some parts are computed at a time, the next begins when one ends.
  *
- *     struct sb_work work = {.request = request, .model = model, .parts = n, .window = 4, .make = make, .take = take, .end = end};
- *     sb_work_start(&work);                 // end() is called exactly once, also when nothing could be started
+ *     struct sb_work work = {.request = request, .model = model, .parts = n, .window = 4, .make = make, .take = take,
+ * .end = end}; sb_work_start(&work);                 // end() is called exactly once, also when nothing could be
+ * started
  *
  * Thread rule: make and take are called by one thread at a time, end after all of them; each by whatever thread.
  */
@@ -20,8 +21,8 @@ struct sb_work_slot;
 struct sb_work {
     struct sb_request *request;
     struct sb_model *model; /* the caller's reference, until end */
-    size_t parts;  /* at least 1 */
-    size_t window; /* parts that are computed at once */
+    size_t parts;           /* at least 1 */
+    size_t window;          /* parts that are computed at once */
 
     /* Makes the task of a part. SB_OVERLOADED: not now; the part is made later when others run, must when none does. */
     enum sb_status (*make)(struct sb_work *work, size_t part, bool must, struct sb_task **task, struct sb_error *error);
