@@ -114,7 +114,7 @@ static enum sb_status read_added(struct sb_wordpiece *t, const cJSON *root, stru
     return status;
 }
 
-/* [UNK] and the others may have other names; the post-processor's template is [CLS] A [SEP] (B [SEP]), which is what we build. */
+/* The post-processor's template is taken to be [CLS] A [SEP] (B [SEP]), which is what we build. */
 static enum sb_status read_model(struct sb_wordpiece **t, const cJSON *root, struct sb_error *error)
 {
     const cJSON *model = member(root, "model");
@@ -133,13 +133,7 @@ static enum sb_status read_model(struct sb_wordpiece **t, const cJSON *root, str
         status = read_vocab(&vocab, model, prefix, error);
     if (status != SB_OK)
         return status;
-    *t = sb_wordpiece_new(vocab, &normalizer, (size_t)longest, prefix);
-    if (!*t)
-        return sb_fail(error, SB_NO_MEMORY, "no memory for the tokenizer");
-    (*t)->tokenizer.special.unk = sb_vocab_id((*t)->vocab, unknown, strlen(unknown));
-    if ((*t)->tokenizer.special.unk < 0)
-        return sb_fail(error, SB_CORRUPT, "\"model.unk_token\" '%.60s' is not in the vocabulary", unknown);
-    return SB_OK;
+    return sb_wordpiece_new(t, vocab, &normalizer, (size_t)longest, prefix, unknown, error);
 }
 
 enum sb_status sb_wordpiece_from_json(struct sb_tokenizer **tokenizer, const cJSON *root, struct sb_error *error)

@@ -226,8 +226,15 @@ static int32_t find(const struct sb_vocab *vocab, const char *text)
     return sb_vocab_id(vocab, text, strlen(text));
 }
 
-struct sb_wordpiece *sb_wordpiece_new(struct sb_vocab *vocab, const struct sb_normalizer *normalizer, size_t max_word_characters,
-                                      const char *prefix)
+static enum sb_status check_special(const struct sb_wordpiece *t, const char *unknown, struct sb_error *error)
+{
+    const struct sb_special_ids *special = &t->tokenizer.special;
+    const char *missing = special->unk < 0 ? unknown : special->cls < 0 ? "[CLS]" : special->sep < 0 ? "[SEP]" : NULL;
+    return missing ? sb_fail(error, SB_CORRUPT, "'%.60s' is not in the vocabulary", missing) : SB_OK;
+}
+
+enum sb_status sb_wordpiece_new(struct sb_wordpiece **wordpiece, struct sb_vocab *vocab, const struct sb_normalizer *normalizer,
+                                size_t max_word_characters, const char *prefix, const char *unknown, struct sb_error *error)
 {
     struct sb_wordpiece *t = calloc(1, sizeof *t);
     char *copy = strdup(prefix);
@@ -235,19 +242,24 @@ struct sb_wordpiece *sb_wordpiece_new(struct sb_vocab *vocab, const struct sb_no
         free(t);
         free(copy);
         sb_vocab_free(vocab);
-        return NULL;
+        return sb_fail(error, SB_NO_MEMORY, "no memory for the tokenizer");
     }
     t->tokenizer = (struct sb_tokenizer){
         .class_ = &wordpiece_class,
         .vocab_size = sb_vocab_size(vocab),
-        .special = {find(vocab, "[PAD]"), find(vocab, "[UNK]"), find(vocab, "[CLS]"), find(vocab, "[SEP]"), find(vocab, "[MASK]")},
+        .special = {find(vocab, "[PAD]"), find(vocab, unknown), find(vocab, "[CLS]"), find(vocab, "[SEP]"), find(vocab, "[MASK]")},
         .hugging_face_pairs = normalizer->hugging_face,
     };
     t->vocab = vocab;
     t->normalizer = *normalizer;
     t->max_word_characters = max_word_characters;
     t->prefix = copy;
-    return t;
+    enum sb_status status = check_special(t, unknown, error);
+    if (status == SB_OK)
+        *wordpiece = t;
+    else
+        wordpiece_free(&t->tokenizer);
+    return status;
 }
 
 enum sb_status sb_wordpiece_open_vocab(struct sb_tokenizer **tokenizer, const char *path, bool lowercase, struct sb_error *error)
@@ -257,9 +269,10 @@ enum sb_status sb_wordpiece_open_vocab(struct sb_tokenizer **tokenizer, const ch
     if (status != SB_OK)
         return status;
     struct sb_normalizer reference = {.lowercase = lowercase, .strip_accents = lowercase, .clean_text = true, .handle_chinese_chars = true};
-    struct sb_wordpiece *t = sb_wordpiece_new(vocab, &reference, REFERENCE_MAX_WORD, "##");
-    if (!t)
-        return sb_fail(error, SB_NO_MEMORY, "%s: no memory for the tokenizer", path);
+    struct sb_wordpiece *t;
+    status = sb_wordpiece_new(&t, vocab, &reference, REFERENCE_MAX_WORD, "##", "[UNK]", error);
+    if (status != SB_OK)
+        return sb_fail_context(error, status, "%s", path);
     *tokenizer = &t->tokenizer;
     return SB_OK;
 }

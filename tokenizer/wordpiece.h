@@ -34,8 +34,10 @@ enum sb_status sb_wordpiece_decode(const struct sb_tokenizer *tokenizer, struct 
 /* tokenizer_json.c: from the parsed tokenizer.json. */
 SB_MUST_CHECK enum sb_status sb_wordpiece_from_json(struct sb_tokenizer **tokenizer, const cJSON *root, struct sb_error *error);
 
-/* Makes a tokenizer around a vocabulary, which it takes over; NULL when out of memory. */
-struct sb_wordpiece *sb_wordpiece_new(struct sb_vocab *vocab, const struct sb_normalizer *normalizer, size_t max_word_characters,
-                                      const char *prefix);
+/* Makes a tokenizer around a vocabulary, which it takes over, also on failure. SB_CORRUPT when the vocabulary lacks the unknown token,
+   [CLS] or [SEP]. */
+SB_MUST_CHECK enum sb_status sb_wordpiece_new(struct sb_wordpiece **wordpiece, struct sb_vocab *vocab,
+                                              const struct sb_normalizer *normalizer, size_t max_word_characters, const char *prefix,
+                                              const char *unknown, struct sb_error *error);
 
 #endif

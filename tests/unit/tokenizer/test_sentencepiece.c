@@ -173,6 +173,8 @@ START_TEST(bad_files_are_refused_by_name)
     refuse(scratch("e"), SB_INVALID, "tokenizer.json");
     scratch_text("f/vocab.txt", "");
     refuse(scratch("f"), SB_INVALID, "0 tokens");
+    scratch_text("j/vocab.txt", "[PAD]\n[UNK]\n[CLS]\na\n");
+    refuse(scratch("j"), SB_CORRUPT, "'[SEP]' is not in the vocabulary");
     scratch_write("g/vocab.txt", "a\0b\n", 4);
     refuse(scratch("g"), SB_CORRUPT, "NUL");
     scratch_text("h/spiece.model", "this is no model");
