@@ -70,6 +70,12 @@ void sb_unmap(struct sb_mapping *mapping)
     *mapping = (struct sb_mapping){0};
 }
 
+void sb_mapping_forget_pages(const struct sb_mapping *mapping)
+{
+    if (mapping->data) /* only advice: nothing is lost when the kernel refuses */
+        madvise((void *)(uintptr_t)mapping->data, mapping->size, MADV_DONTNEED);
+}
+
 enum sb_status sb_read_file(char **data, size_t *size, const char *path, size_t limit, struct sb_error *error)
 {
     int fd = -1;

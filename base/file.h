@@ -19,6 +19,9 @@ struct sb_mapping {
 SB_MUST_CHECK enum sb_status sb_map_file(struct sb_mapping *mapping, const char *path, struct sb_error *error);
 void sb_unmap(struct sb_mapping *mapping); /* a zeroed or already unmapped one is fine */
 
+/* The pages read so far no longer count as this process's memory; touching them reads the file again. */
+void sb_mapping_forget_pages(const struct sb_mapping *mapping);
+
 /* Reads a whole regular file of at most limit bytes; *data is NUL-terminated and the caller frees it with free(). */
 SB_MUST_CHECK enum sb_status sb_read_file(char **data, size_t *size, const char *path, size_t limit,
                                           struct sb_error *error);

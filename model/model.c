@@ -267,6 +267,10 @@ enum sb_status sb_model_open(struct sb_model **model, const char *dir, const str
         m->layers = calloc((size_t)m->config.num_hidden_layers, sizeof *m->layers);
         status = m->layers ? build(m, options->pool, error) : sb_fail(error, SB_NO_MEMORY, "%s: no memory for the layers", dir);
     }
+    if (status == SB_OK) { /* the hash reads everything once more: now, not under a request */
+        sb_weights_hash(m->weights);
+        sb_checkpoint_forget_pages(sb_weights_checkpoint(m->weights));
+    }
     if (status != SB_OK) {
         sb_model_release(m);
         return status;

@@ -301,3 +301,9 @@ enum sb_status sb_checkpoint_verify(const struct sb_checkpoint *checkpoint, cons
                    "%s: tensor \"%s\" has %s %08" PRIx32 ", but %08" PRIx32 " is stored: the file is damaged",
                    stored->file, stored->name, is_crc32c ? "CRC-32C" : "CRC-32", actual, checksum->value);
 }
+
+void sb_checkpoint_forget_pages(const struct sb_checkpoint *checkpoint)
+{
+    for (size_t i = 0; i < checkpoint->file_count; i++)
+        sb_mapping_forget_pages(&checkpoint->files[i]->mapping);
+}

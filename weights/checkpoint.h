@@ -55,4 +55,8 @@ const char *sb_checkpoint_missing_data(const struct sb_checkpoint *checkpoint);
 SB_MUST_CHECK enum sb_status sb_checkpoint_verify(const struct sb_checkpoint *checkpoint,
                                                   const struct sb_tensor *tensor, struct sb_error *error);
 
+/* Gives back the memory of the pages that were read so far; they are read again from the file when they are touched. Call it once
+   the weights have been copied out. */
+void sb_checkpoint_forget_pages(const struct sb_checkpoint *checkpoint);
+
 #endif
