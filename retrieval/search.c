@@ -72,13 +72,15 @@ static void sort_heap(struct heap *heap)
 static void score_all(struct heap *heaps, const struct sb_index *index, const struct sb_search *search, const struct sb_kernels *kernels)
 {
     float scores[BLOCK_ROWS];
+    /* no bound at -1: a cosine may come out below it by rounding, and vectors need not be normalised */
+    double min_score = search->min_score <= -1 ? -INFINITY : search->min_score;
     for (size_t row = 0; row < index->rows; row += BLOCK_ROWS) {
         size_t n = index->rows - row < BLOCK_ROWS ? index->rows - row : BLOCK_ROWS;
         for (size_t q = 0; q < search->queries; q++) {
             kernels->scores(scores, index->matrix + row * index->dimensions, index->dimensions, n,
                             search->vectors + q * index->dimensions, index->dimensions);
             for (size_t i = 0; i < n; i++)
-                if (index->items[row + i] && scores[i] >= search->min_score)
+                if (index->items[row + i] && scores[i] >= min_score)
                     offer(&heaps[q], search->top_k, (struct hit){scores[i], row + i});
         }
     }

@@ -194,83 +194,6 @@ START_TEST(bad_sentences_are_refused_whole)
 }
 END_TEST
 
-/* Scores, order and ties against a plain double-precision ranking. */
-START_TEST(search_is_exact)
-{
-    static const size_t sizes[] = {1, 7, 31, 256, 257, 600};
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        char file[32];
-        snprintf(file, sizeof file, "%zu.db", s);
-        struct sb_store *store = open_with(file, "faq");
-        size_t n = sizes[s];
-        struct sb_sentence *all = calloc(n, sizeof *all);
-        for (size_t i = 0; i < n; i++) {
-            char *id = NULL;
-            ck_assert_int_gt(asprintf(&id, "%zu", i), 0);
-            all[i] = sentence(keep(id), "x", i % 200); /* equal vectors: ties */
-        }
-        ck_assert_int_eq(sb_store_upsert(store, "faq", hash, all, n, NULL, NULL, NULL), SB_OK);
-        float queries[2 * DIMENSIONS];
-        memcpy(queries, vector_of(5), DIMENSIONS * sizeof(float));
-        memcpy(queries + DIMENSIONS, vector_of(9999), DIMENSIONS * sizeof(float));
-        struct sb_search search = {.vectors = queries, .queries = 2, .top_k = 25, .min_score = -INFINITY};
-        struct sb_search_results results;
-        ck_assert_int_eq(sb_store_search(store, "faq", &search, &results, NULL), SB_OK);
-        ck_assert_uint_eq(results.ends[1], 2 * (n < 25 ? n : 25));
-        for (size_t q = 0; q < 2; q++) {
-            double last = INFINITY;
-            long last_id = -1;
-            size_t better = 0;
-            for (size_t m = q ? results.ends[0] : 0; m < results.ends[q]; m++) {
-                long id = atol(results.matches[m].sentence.id);
-                double dot = 0, score = results.matches[m].score;
-                for (size_t d = 0; d < DIMENSIONS; d++)
-                    dot += (double)queries[q * DIMENSIONS + d] * (double)all[id].vector[d];
-                ck_assert(fabs(dot - score) < 1e-5);
-                ck_assert(score < last || (score == last && id > last_id));
-                last = score, last_id = id;
-            }
-            for (size_t i = 0; i < n; i++) {
-                double dot = 0;
-                for (size_t d = 0; d < DIMENSIONS; d++)
-                    dot += (double)queries[q * DIMENSIONS + d] * (double)all[i].vector[d];
-                better += dot > last + 1e-5;
-            }
-            ck_assert_uint_le(better, 25);
-        }
-        sb_search_results_free(&results);
-        search.min_score = 1e9;
-        ck_assert_int_eq(sb_store_search(store, "faq", &search, &results, NULL), SB_OK);
-        ck_assert_uint_eq(results.ends[1], 0);
-        sb_search_results_free(&results);
-        free(all);
-        sb_store_close(store);
-    }
-}
-END_TEST
-
-START_TEST(bad_searches_are_refused)
-{
-    struct sb_store *store = open_with("a.db", "faq");
-    struct sb_search_results results;
-    struct sb_error error;
-    float nan_vector[DIMENSIONS] = {NAN};
-    struct sb_search search = {.vectors = nan_vector, .queries = 1, .top_k = 5, .min_score = -1};
-    ck_assert_int_eq(sb_store_search(store, "faq", &search, &results, &error), SB_INVALID);
-    search.vectors = vector_of(1);
-    search.top_k = 0;
-    ck_assert_int_eq(sb_store_search(store, "faq", &search, &results, &error), SB_INVALID);
-    search.top_k = 1001;
-    ck_assert_int_eq(sb_store_search(store, "faq", &search, &results, &error), SB_INVALID);
-    search.top_k = 1;
-    ck_assert_int_eq(sb_store_search(store, "none", &search, &results, &error), SB_NOT_FOUND);
-    ck_assert_int_eq(sb_store_search(store, "faq", &search, &results, &error), SB_OK);
-    ck_assert_uint_eq(results.ends[0], 0);
-    sb_search_results_free(&results);
-    sb_store_close(store);
-}
-END_TEST
-
 /* Deletes until rows close up, and finds the rest by id and by search. */
 START_TEST(deleted_sentences_leave_no_trace)
 {
@@ -520,8 +443,6 @@ int main(void)
     tcase_add_test(tests, what_was_stored_is_there_after_reopening);
     tcase_add_test(tests, collections_are_created_listed_and_dropped);
     tcase_add_test(tests, bad_sentences_are_refused_whole);
-    tcase_add_test(tests, search_is_exact);
-    tcase_add_test(tests, bad_searches_are_refused);
     tcase_add_test(tests, deleted_sentences_leave_no_trace);
     tcase_add_test(tests, searches_never_see_half_a_change);
     tcase_add_test(tests, what_was_acknowledged_survives_kill);
