@@ -75,7 +75,7 @@ size_t sb_http_active(const struct sb_http *http)
 static inline bool handlers_open(struct sb_server *server, const char *model_dir, const char *data)
 {
     struct sb_model *model = NULL;
-    char path[512];
+    char path[600];
     struct sb_scheduler_options scheduler = sb_scheduler_defaults();
     scheduler.threads = 1;
     *server = (struct sb_server){.options = {.threads = 1,
@@ -124,7 +124,7 @@ static inline void set_query(struct call *call, char *path)
     }
 }
 
-/* Runs the request to its end; false when no route fits. The reply is in call->request.reply until call_clear. */
+/* Runs the request to its end, within the server's request_timeout_ms; false when no route fits. The reply is in call->request.reply until call_clear. */
 static inline bool call_run(struct call *call, struct sb_server *server, const char *method, const char *path, const void *body,
                             size_t size)
 {
@@ -144,6 +144,8 @@ static inline bool call_run(struct call *call, struct sb_server *server, const c
     if (!found)
         return false;
     sb_buffer_bytes(&r->body, body, size);
+    if (server->options.request_timeout_ms)
+        r->deadline_ns = r->received_ns + server->options.request_timeout_ms * INT64_C(1000000);
     r->route->handle(r);
     do {
         while (sem_wait(&call->answered) != 0)
