@@ -1,0 +1,153 @@
+"""Times one competitor on one thread and prints one JSON line of results.
+
+    peers.py onnxruntime|onnxruntime-fused|ctranslate2|tokenizers|transformers --models DIR --sentences FILE
+
+DIR is what models.py wrote. Each is measured as `simbert bench` measures itself: after a warm-up, tokenization included."""
+import argparse
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
+    os.environ[variable] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy as np
+
+LONGEST = 512
+BATCH_SIZES = (1, 4, 8, 16, 32, 64)
+SAMPLES, NEW_TOKENS, TOP_K = 20, 12, 5
+
+
+def tokenizer(models):
+    """The model's WordPiece, from its vocab.txt."""
+    from tokenizers import Tokenizer, models as kinds, normalizers, pre_tokenizers, processors
+    words = (models / "hf" / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    ids = {word: i for i, word in enumerate(words)}
+    made = Tokenizer(kinds.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    made.normalizer = normalizers.BertNormalizer(lowercase=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    made.enable_truncation(LONGEST)
+    return made
+
+
+def seconds(work):
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+class Onnxruntime:
+    """Rows of a batch are padded to its longest."""
+    file, arrival_order = "model.onnx", True
+
+    def __init__(self, models):
+        import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(models / self.file, options, providers=["CPUExecutionProvider"])
+        self.integers = np.int32 if "int32" in self.session.get_inputs()[0].type else np.int64
+
+    def vectors(self, rows):
+        longest = max(map(len, rows))
+        ids = np.zeros((len(rows), longest), self.integers)
+        mask = np.zeros_like(ids)
+        for i, row in enumerate(rows):
+            ids[i, :len(row)] = row
+            mask[i, :len(row)] = 1
+        return self.session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+
+
+class OnnxruntimeFused(Onnxruntime):
+    file = "fused.onnx"
+
+
+class Ctranslate2:
+    """Its library leaves sorting to the caller, who sorts by length here."""
+    arrival_order = False
+
+    def __init__(self, models):
+        import ctranslate2
+        from safetensors.numpy import load_file
+        pooler = load_file(models / "pooler.safetensors")
+        self.weight, self.bias = pooler["weight"].T.copy(), pooler["bias"]
+        self.encoder = ctranslate2.Encoder(str(models / "ctranslate2"), device="cpu", compute_type="float32",
+                                           inter_threads=1, intra_threads=1)
+
+    def vectors(self, rows):
+        hidden = np.array(self.encoder.forward_batch(rows).last_hidden_state)[:, 0]
+        pooled = hidden @ self.weight + self.bias
+        return pooled / np.linalg.norm(pooled, axis=-1, keepdims=True)
+
+
+def embed(kind, models, sentences, save):
+    encode, peer = tokenizer(models), kind(models)
+
+    def run(texts, size):
+        return [peer.vectors([e.ids for e in encode.encode_batch(texts[i:i + size])]) for i in range(0, len(texts), size)]
+
+    def one(text):
+        return peer.vectors([encode.encode(text).ids])
+
+    ordered = sentences if peer.arrival_order else sorted(sentences, key=len)
+    part = ordered[::8]
+    run(part[:64], 8)
+    best = min(BATCH_SIZES, key=lambda size: min(seconds(lambda: run(part, size)) for _ in range(2)))
+    tokens = sum(len(e.ids) for e in encode.encode_batch(sentences))
+    if save:
+        np.save(save, np.concatenate(run(sentences, best)))
+    single = [seconds(lambda text=text: one(text)) for text in sentences[:300]]
+    return {"tokens_per_second": tokens / seconds(lambda: run(ordered, best)), "batch_size": best,
+            "single_seconds": statistics.median(single)}
+
+
+def tokenize(models, sentences):
+    encode = tokenizer(models)
+    encode.encode_batch(sentences)
+    return {"sentences_per_second": len(sentences) / seconds(lambda: encode.encode_batch(sentences))}
+
+
+def paraphrase(models, sentences):
+    """The model as a causal one: source and samples in one left-to-right mask. SimBERT lets the source look both ways, which
+    transformers cannot express with a cache; the work is the same but for masked scores among the source's tokens."""
+    import torch
+    import transformers
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    config = transformers.BertConfig.from_pretrained(models / "hf", is_decoder=True)
+    network = transformers.BertLMHeadModel.from_pretrained(models / "hf", config=config).eval()
+    encode = tokenizer(models)
+    options = {"do_sample": True, "top_k": TOP_K, "num_return_sequences": SAMPLES, "use_cache": True, "pad_token_id": 0,
+               "eos_token_id": encode.token_to_id("[SEP]"), "min_new_tokens": NEW_TOKENS, "max_new_tokens": NEW_TOKENS}
+
+    def run(text):
+        ids = torch.tensor([encode.encode(text).ids])
+        with torch.inference_mode():
+            made = network.generate(ids, attention_mask=torch.ones_like(ids), **options)
+        assert made.shape == (SAMPLES, ids.shape[1] + NEW_TOKENS), made.shape
+
+    run(sentences[0])
+    return {"request_seconds": statistics.median(seconds(lambda text=text: run(text)) for text in sentences[:20])}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("peer", choices=["onnxruntime", "onnxruntime-fused", "ctranslate2", "tokenizers", "transformers"])
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--sentences", type=Path, required=True)
+    parser.add_argument("--save", type=Path, help="write the vectors to this .npy file")
+    arguments = parser.parse_args()
+    sentences = [line for line in arguments.sentences.read_text(encoding="utf-8").splitlines() if line]
+    embedders = {"onnxruntime": Onnxruntime, "onnxruntime-fused": OnnxruntimeFused, "ctranslate2": Ctranslate2}
+    if arguments.peer in embedders:
+        result = embed(embedders[arguments.peer], arguments.models, sentences, arguments.save)
+    else:
+        result = {"tokenizers": tokenize, "transformers": paraphrase}[arguments.peer](arguments.models, sentences)
+    print(json.dumps(result))
+
+
+main()
