@@ -45,36 +45,65 @@ static size_t element(const struct sb_packed *w, size_t o, size_t i, size_t grou
     return panel + i / group * width * group + o % width * group + i % group;
 }
 
+/* Rows are stored a group at a time: the groups of one output lie panel_width groups apart. */
+static void store_f32(struct sb_packed *w, size_t o, const float *row)
+{
+    size_t width = w->kernel->panel_width;
+    float *to = (float *)w->panels + element(w, o, 0, 1);
+    for (size_t i = 0; i < w->in; i++)
+        to[i * width] = row[i];
+}
+
+static void store_bf16(struct sb_packed *w, size_t o, const float *row)
+{
+    size_t width = w->kernel->panel_width, whole = w->in / 2 * 2;
+    uint16_t *to = (uint16_t *)w->panels + element(w, o, 0, 2);
+    for (size_t i = 0; i < whole; i += 2, to += 2 * width) {
+        to[0] = sb_float_bf16(row[i]);
+        to[1] = sb_float_bf16(row[i + 1]);
+    }
+    if (whole < w->in)
+        to[0] = sb_float_bf16(row[whole]);
+}
+
+/* Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits: |x| is at most 127. */
+static int32_t round_small(float x)
+{
+    float shifted = x + 0x1.8p23f;
+    int32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return (int32_t)((uint32_t)bits << 10) >> 10;
+}
+
 static void store_int8(struct sb_packed *w, size_t o, const float *row)
 {
+    size_t stride = 4 * w->kernel->panel_width;
     float largest = 0;
-    int32_t sum = 0;
-    int8_t *q = w->panels;
-    for (size_t i = 0; i < w->in; i++)
-        largest = fmaxf(largest, fabsf(row[i]));
-    float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
     for (size_t i = 0; i < w->in; i++) {
-        long value = lrintf(row[i] * inverse);
-        q[element(w, o, i, 4)] = (int8_t)value;
-        sum += (int32_t)value;
+        float magnitude = fabsf(row[i]);
+        largest = magnitude > largest ? magnitude : largest;
     }
-    ((float *)sb_int8_scales(w))[o] = scale;
+    float inverse = largest > 0 ? 127 / largest : 0;
+    int8_t *to = (int8_t *)w->panels + element(w, o, 0, 4);
+    int32_t sum = 0;
+    for (size_t i = 0; i < w->in; i += 4, to += stride) {
+        for (size_t j = 0; j < 4 && i + j < w->in; j++) {
+            int32_t value = round_small(row[i + j] * inverse);
+            to[j] = (int8_t)value;
+            sum += value;
+        }
+    }
+    ((float *)sb_int8_scales(w))[o] = largest / 127;
     ((int32_t *)sb_int8_sums(w))[o] = sum;
 }
 
 void sb_packed_row(struct sb_packed *packed, size_t o, const float *row)
 {
     assert(o < packed->out);
-    size_t width = packed->kernel->panel_width;
-    if (packed->kernel->dtype == SB_PACKED_INT8) {
-        store_int8(packed, o, row);
-    } else if (packed->kernel->dtype == SB_PACKED_BF16) {
-        for (size_t i = 0; i < packed->in; i++)
-            ((uint16_t *)packed->panels)[element(packed, o, i, 2)] = sb_float_bf16(row[i]);
-    } else {
-        float *to = (float *)packed->panels + element(packed, o, 0, 1);
-        for (size_t i = 0; i < packed->in; i++)
-            to[i * width] = row[i];
+    switch (packed->kernel->dtype) {
+    case SB_PACKED_BF16: store_bf16(packed, o, row); break;
+    case SB_PACKED_INT8: store_int8(packed, o, row); break;
+    default: store_f32(packed, o, row);
     }
 }
 
