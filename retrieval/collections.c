@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 enum { MAX_DIMENSIONS = 16384 };
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored vectors are little-endian and are read as they lie");
 
 void sb_collection_free(struct sb_collection *collection)
 {
@@ -65,19 +67,23 @@ struct sb_collection *sb_collection_find(const struct sb_store *store, const cha
     return NULL;
 }
 
-/* Takes the collection. */
-static bool add_collection(struct sb_store *store, struct sb_collection *collection)
+/* Makes room for one more, so that adding it can not fail. Under `list`, writing. */
+static bool reserve_place(struct sb_store *store)
+{
+    struct sb_collection **grown = realloc(store->collections, (store->count + 1) * sizeof *grown);
+    if (grown)
+        store->collections = grown;
+    return grown != NULL;
+}
+
+/* Takes the collection. Under `list`, writing, after reserve_place. */
+static void add_collection(struct sb_store *store, struct sb_collection *collection)
 {
     size_t place;
-    struct sb_collection **grown = realloc(store->collections, (store->count + 1) * sizeof *grown);
-    if (!grown)
-        return false;
-    store->collections = grown;
     find_place(store, collection->info.name, &place);
-    memmove(grown + place + 1, grown + place, (store->count - place) * sizeof *grown);
-    grown[place] = collection;
+    memmove(store->collections + place + 1, store->collections + place, (store->count - place) * sizeof *store->collections);
+    store->collections[place] = collection;
     store->count++;
-    return true;
 }
 
 static enum sb_status no_memory(const struct sb_store *store, struct sb_error *error)
@@ -100,10 +106,11 @@ static enum sb_status load_collection_row(struct sb_store *store, sqlite3_stmt *
         !copy_column(info.model_hash, sizeof info.model_hash, statement, 3) || info.dimensions < 1 || info.dimensions > MAX_DIMENSIONS)
         return sb_fail(error, SB_CORRUPT, "%s: collection '%.64s' has impossible properties", store->path, info.name);
     struct sb_collection *collection = collection_new(&info, sqlite3_column_int64(statement, 0));
-    if (!collection || !add_collection(store, collection)) {
+    if (!collection || !reserve_place(store)) {
         sb_collection_free(collection);
         return no_memory(store, error);
     }
+    add_collection(store, collection);
     return SB_OK;
 }
 
@@ -118,12 +125,17 @@ static enum sb_status load_sentence_row(struct sb_store *store, struct sb_collec
     if (!sentence.id || !sentence.text || !vector || bytes != expected)
         return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has a vector of %zu bytes, not %zu", store->path,
                        (long long)sqlite3_column_int64(statement, 0), c->info.name, bytes, expected);
-    struct sb_item *item = sb_item_new(&sentence, sqlite3_column_int64(statement, 0));
+    struct sb_item *item = sb_item_new(&sentence);
     if (!item || !sb_index_reserve(&c->index, 1)) {
         free(item);
         return no_memory(store, error);
     }
     sb_index_put(&c->index, item, vector);
+    const float *stored = c->index.matrix + (c->index.rows - 1) * c->index.dimensions; /* aligned, unlike the column */
+    for (size_t i = 0; i < c->index.dimensions; i++)
+        if (!isfinite(stored[i]))
+            return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s': element %zu of its vector is not finite", store->path,
+                           (long long)sqlite3_column_int64(statement, 0), c->info.name, i);
     return SB_OK;
 }
 
@@ -170,7 +182,8 @@ static enum sb_status take_lock(struct sb_store *store, struct sb_error *error)
     if (store->lock_file < 0)
         status = sb_fail(error, SB_IO, "%s: %s", path, strerror(errno));
     else if (flock(store->lock_file, LOCK_EX | LOCK_NB) != 0)
-        status = sb_fail(error, SB_CONFLICT, "%s: another simbert process has this database open", store->path);
+        status = errno == EWOULDBLOCK ? sb_fail(error, SB_CONFLICT, "%s: another simbert process has this database open", store->path)
+                                      : sb_fail(error, SB_IO, "%s: %s", path, strerror(errno));
     free(path);
     return status;
 }
@@ -266,20 +279,19 @@ static enum sb_status create_new(struct sb_store *store, const struct sb_collect
     info.created_at = (int64_t)time(NULL);
     info.count = 0;
     struct sb_collection *collection = collection_new(&info, 0);
-    if (!collection)
-        return no_memory(store, error);
-    enum sb_status status = insert_collection(store, &info, error);
-    if (status == SB_OK) {
-        collection->key = sqlite3_last_insert_rowid(store->db);
-        pthread_rwlock_wrlock(&store->list);
-        bool added = add_collection(store, collection);
-        pthread_rwlock_unlock(&store->list);
-        if (added)
-            return SB_OK;
-        status = no_memory(store, error);
+    pthread_rwlock_wrlock(&store->list);
+    bool room = reserve_place(store);
+    pthread_rwlock_unlock(&store->list);
+    enum sb_status status = collection && room ? insert_collection(store, &info, error) : no_memory(store, error);
+    if (status != SB_OK) {
+        sb_collection_free(collection);
+        return status;
     }
-    sb_collection_free(collection);
-    return status;
+    collection->key = sqlite3_last_insert_rowid(store->db);
+    pthread_rwlock_wrlock(&store->list);
+    add_collection(store, collection);
+    pthread_rwlock_unlock(&store->list);
+    return SB_OK;
 }
 
 enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info, bool *created, struct sb_error *error)

@@ -27,14 +27,14 @@ void sb_index_free(struct sb_index *index)
     pthread_rwlock_destroy(&index->lock);
 }
 
-struct sb_item *sb_item_new(const struct sb_sentence *sentence, int64_t sequence)
+struct sb_item *sb_item_new(const struct sb_sentence *sentence)
 {
     const char *metadata = sentence->metadata ? sentence->metadata : "{}";
     size_t id_size = strlen(sentence->id), metadata_size = strlen(metadata);
     struct sb_item *item = malloc(sizeof *item + id_size + sentence->text_size + metadata_size + 3);
     if (!item)
         return NULL;
-    *item = (struct sb_item){sequence, id_size, sentence->text_size, metadata_size};
+    *item = (struct sb_item){id_size, sentence->text_size, metadata_size};
     char *at = item->strings;
     memcpy(at, sentence->id, id_size + 1);
     at += id_size + 1;

@@ -16,7 +16,6 @@
 
 /* One allocation: the struct, then id, text and metadata, each with a NUL behind it. */
 struct sb_item {
-    int64_t sequence; /* sentences.sequence */
     size_t id_size, text_size, metadata_size;
     char strings[];
 };
@@ -37,7 +36,7 @@ bool sb_index_init(struct sb_index *index, size_t dimensions);
 void sb_index_free(struct sb_index *index);
 
 /* NULL when out of memory. */
-struct sb_item *sb_item_new(const struct sb_sentence *sentence, int64_t sequence);
+struct sb_item *sb_item_new(const struct sb_sentence *sentence);
 const char *sb_item_id(const struct sb_item *item);
 const char *sb_item_text(const struct sb_item *item);
 const char *sb_item_metadata(const struct sb_item *item);

@@ -90,6 +90,27 @@ static enum sb_status recognise(struct sb_store *store, struct sb_error *error)
     return version < SCHEMA_VERSION ? migrate(store, version, error) : SB_OK;
 }
 
+/* SQLite answers with the mode that it could take, and opens a file that it may only read without a word. */
+static enum sb_status make_durable(struct sb_store *store, struct sb_error *error)
+{
+    if (sqlite3_db_readonly(store->db, "main") == 1)
+        return sb_fail(error, SB_IO, "%s: the file is read-only", store->path);
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(store->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    const char *mode = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    enum sb_status status = SB_OK;
+    if (code != SQLITE_ROW)
+        status = sb_sqlite_fail(store, code, "opening the database", error);
+    else if (!mode || strcmp(mode, "wal") != 0)
+        status = sb_fail(error, SB_IO, "%s: this file system can not keep a write-ahead log", store->path);
+    sqlite3_finalize(statement);
+    /* FULL: a commit returns when the log is on disk */
+    return status == SB_OK ? sb_sqlite_run(store, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;", "opening the database", error)
+                           : status;
+}
+
 enum sb_status sb_schema_open(struct sb_store *store, struct sb_error *error)
 {
     int code = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -97,9 +118,5 @@ enum sb_status sb_schema_open(struct sb_store *store, struct sb_error *error)
         return sb_sqlite_fail(store, code, "opening the database", error);
     sqlite3_extended_result_codes(store->db, 1);
     enum sb_status status = recognise(store, error);
-    /* FULL: a commit returns when the log is on disk */
-    if (status == SB_OK)
-        status = sb_sqlite_run(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
-                               "opening the database", error);
-    return status;
+    return status == SB_OK ? make_durable(store, error) : status;
 }

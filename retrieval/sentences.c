@@ -111,7 +111,7 @@ static enum sb_status prepare(struct change *c, struct sb_error *error)
     c->items = calloc(c->n + 1, sizeof *c->items);
     bool good = c->items != NULL;
     for (size_t i = 0; good && i < c->n; i++)
-        good = (c->items[i] = sb_item_new(&c->sentences[i], 0)) != NULL;
+        good = (c->items[i] = sb_item_new(&c->sentences[i])) != NULL;
     if (good) {
         pthread_rwlock_wrlock(&c->collection->index.lock);
         good = sb_index_reserve(&c->collection->index, c->n);
@@ -129,10 +129,6 @@ static int write_sentence(sqlite3_stmt *statement, const struct change *c, size_
     sqlite3_bind_text(statement, 4, s->metadata ? s->metadata : "{}", -1, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 5, s->vector, (int)(c->collection->index.dimensions * sizeof(float)), SQLITE_STATIC);
     int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) {
-        c->items[i]->sequence = sqlite3_column_int64(statement, 0);
-        code = sqlite3_step(statement);
-    }
     sqlite3_reset(statement);
     return code == SQLITE_DONE ? SQLITE_OK : code;
 }
@@ -141,7 +137,7 @@ static enum sb_status write_all(const struct change *c, struct sb_error *error)
 {
     static const char sql[] = "INSERT INTO sentences (collection, id, text, metadata, vector) VALUES (?, ?, ?, ?, ?)"
                               " ON CONFLICT (collection, id) DO UPDATE SET text = excluded.text, metadata = excluded.metadata,"
-                              " vector = excluded.vector RETURNING sequence";
+                              " vector = excluded.vector";
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(c->store->db, sql, -1, &statement, NULL);
     for (size_t i = 0; code == SQLITE_OK && i < c->n; i++)
