@@ -38,6 +38,7 @@ int sb_command_tokenize(char **argv, struct sb_error *error);
 int sb_command_inspect(char **argv, struct sb_error *error);
 int sb_command_convert(char **argv, struct sb_error *error);
 int sb_command_bench(char **argv, struct sb_error *error);
+int sb_command_doctor(char **argv, struct sb_error *error);
 
 /* Prints the help if argv asks for it, else reads the options; argv[0, *count) are then the other arguments. False: the command
    is over, with *exit. */

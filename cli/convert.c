@@ -1,45 +1,87 @@
-/* simbert convert: any model directory as safetensors with Hugging Face's names. */
-#include "cli/command.h"
+/* simbert convert */
 #include "weights/convert.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "weights/checkpoint.h"
 
-struct settings {
-    const char *dtype;
-};
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
-static const struct sb_option options[] = {
-    {"dtype", "f32|f16|bf16", SB_OPTION_STRING, offsetof(struct settings, dtype), 0, 0, "how weights are stored"},
-    {0},
-};
-static const struct sb_option_group groups[] = {{options, 0}, {0}};
-
-static void defaults(void *settings)
+/* The source's own number format where it is one that is written, f32 where there are several. */
+static enum sb_status stored_dtype(enum sb_dtype *dtype, const char *dir, struct sb_error *error)
 {
-    ((struct settings *)settings)->dtype = "f32";
+    struct sb_checkpoint *checkpoint;
+    bool found = false;
+    enum sb_status status = sb_checkpoint_open(&checkpoint, dir, error);
+    *dtype = SB_F32;
+    for (size_t i = 0; status == SB_OK && i < sb_checkpoint_count(checkpoint); i++) {
+        enum sb_dtype one = sb_checkpoint_at(checkpoint, i)->dtype;
+        if (one != SB_F32 && one != SB_F64 && one != SB_F16 && one != SB_BF16)
+            continue; /* counters, position numbers */
+        *dtype = one == SB_F64 || (found && one != *dtype) ? SB_F32 : one;
+        if (*dtype == SB_F32)
+            break;
+        found = true;
+    }
+    if (status == SB_OK)
+        sb_checkpoint_close(checkpoint);
+    return status;
 }
 
-static enum sb_exit run(const void *given, const struct sb_arguments *arguments)
+static enum sb_status report(const char *dst, enum sb_dtype dtype, struct sb_error *error)
 {
-    const struct settings *settings = given;
-    struct sb_error error;
-    enum sb_dtype dtype;
-    if (arguments->count != 2)
-        return sb_exit_usage("two directories are needed, SRC and DST, not %zu", arguments->count);
-    if (!sb_dtype_parse(settings->dtype, &dtype))
-        return sb_exit_usage("--dtype %s is unknown", settings->dtype);
-    if (sb_convert(arguments->items[0], arguments->items[1], dtype, &error) != SB_OK)
-        return sb_exit_failure(&error);
-    return SB_EXIT_OK;
+    struct sb_buffer out = {0};
+    struct stat file;
+    char *path = sb_path_join(dst, "model.safetensors");
+    if (!path)
+        return sb_fail(error, SB_NO_MEMORY, "no memory");
+    if (stat(path, &file) == 0)
+        sb_buffer_format(&out, "wrote %s: %.1f MB of %s\n", path, (double)file.st_size / 1e6, sb_dtype_name(dtype));
+    enum sb_status status = sb_output_write(&out, error);
+    sb_buffer_free(&out);
+    free(path);
+    return status;
 }
 
-const struct sb_command sb_command_convert = {
-    .name = "convert",
-    .summary = "writes a model directory as safetensors",
-    .usage = "SRC DST",
-    .details = "Reads TensorFlow, PyTorch and safetensors checkpoints and writes DST/model.safetensors with its config and\n"
-               "tokenizer files; opening DST gives the model of SRC. DST may be SRC.\n",
-    .examples = "  simbert convert chinese_simbert_L-12_H-768_A-12 simbert-base --dtype f16\n",
-    .groups = groups,
-    .settings_size = sizeof(struct settings),
-    .defaults = defaults,
-    .run = run,
-};
+static enum sb_status convert(const char *src, const char *dst, const char *dtype_name, struct sb_error *error)
+{
+    enum sb_dtype dtype = SB_F32;
+    enum sb_status status = SB_OK;
+    if (!dtype_name)
+        status = stored_dtype(&dtype, src, error);
+    else if (!sb_dtype_parse(dtype_name, &dtype))
+        status = sb_fail(error, SB_INVALID, "--dtype %s is unknown", dtype_name);
+    if (status == SB_OK)
+        status = sb_convert(src, dst, dtype, error);
+    return status == SB_OK ? report(dst, dtype, error) : status;
+}
+
+int sb_command_convert(char **argv, struct sb_error *error)
+{
+    static const char about[] =
+        "Usage: simbert convert [OPTION]... SRC DST\n"
+        "\n"
+        "Writes the model of directory SRC to directory DST with safetensors weights under Hugging Face names: config.json,\n"
+        "the vocabulary, model.safetensors, and sentence-transformers' modules.json where SRC has it. Embeddings and\n"
+        "paraphrases from DST are those from SRC, but for the rounding when --dtype is smaller than what is stored.\n";
+    static const char examples[] =
+        "  simbert convert chinese_simbert_L-6_H-384_A-12 models/simbert --dtype f16\n"
+        "  simbert convert models/old models/new && simbert inspect models/new\n";
+    const char *dtype = NULL;
+    const struct sb_option options[] = {
+        {.name = "dtype", .type = SB_OPTION_CHOICE, .value = &dtype, .choices = "f32, f16, bf16", .argument = "TYPE",
+         .default_text = "as SRC, f32 if it mixes several", .help = "number format of the weights"},
+        {0},
+    };
+    const struct sb_option_group groups[] = {{"Options", options}, {0}};
+    int count, exit;
+    if (!sb_command_begin(about, groups, examples, argv, &count, &exit, error))
+        return exit;
+    if (count != 2) {
+        sb_fail(error, SB_INVALID, "it takes two directories, SRC and DST, not %d", count);
+        return SB_EXIT_USAGE;
+    }
+    return sb_exit(convert(argv[0], argv[1], dtype, error));
+}

@@ -1,97 +1,75 @@
-/* simbert embed: the sentence vector of each text. */
+/* simbert embed */
 #include "cli/command.h"
-#include "cli/embedder.h"
-#include "cli/open_model.h"
+#include "cli/embed_texts.h"
+#include "cli/model_choice.h"
 #include "cli/output.h"
+#include "cli/text_options.h"
 
-struct settings {
-    struct sb_model_settings model;
+struct printer {
     bool json;
+    size_t dimensions;
+    struct sb_buffer out;
 };
 
-static const struct sb_option options[] = {
-    {"json", NULL, SB_OPTION_FLAG, offsetof(struct settings, json), 0, 0, "one JSON object a line"},
-    {0},
-};
-static const struct sb_option_group groups[] = {
-    {sb_model_group, offsetof(struct settings, model)},
-    {options, 0},
-    {0},
-};
-
-static void print_vector(struct sb_buffer *out, size_t index, const float *vector, size_t n, bool json)
+static enum sb_status print(void *context, const struct sb_text_batch *batch, const float *vectors, struct sb_error *error)
 {
-    if (json) {
-        sb_buffer_format(out, "{\"index\":%zu,\"embedding\":", index);
-        sb_buffer_floats(out, vector, n);
-        sb_buffer_text(out, "}\n");
-        return;
+    struct printer *p = context;
+    for (size_t i = 0; i < batch->count; i++) {
+        const float *vector = vectors + i * p->dimensions;
+        if (p->json)
+            sb_buffer_format(&p->out, "{\"index\":%zu,\"embedding\":[", batch->first + i);
+        for (size_t d = 0; d < p->dimensions; d++) {
+            if (d)
+                sb_buffer_text(&p->out, p->json ? "," : " ");
+            sb_buffer_float(&p->out, vector[d]);
+        }
+        sb_buffer_text(&p->out, p->json ? "]}\n" : "\n");
     }
-    for (size_t i = 0; i < n; i++) {
-        sb_buffer_text(out, i ? " " : "");
-        sb_buffer_float(out, vector[i]);
-    }
-    sb_buffer_text(out, "\n");
+    return sb_output_write(&p->out, error);
 }
 
-static enum sb_exit embed_all(struct sb_embedder *embedder, struct sb_texts *texts, bool json)
+static enum sb_status embed(const struct sb_text_choice *choice, const struct sb_model_choice *model_choice, char **arguments,
+                            int count, struct sb_error *error)
 {
-    struct sb_error error;
-    struct sb_progress progress;
-    struct sb_buffer out = {0};
-    enum sb_exit result = SB_EXIT_OK;
-    sb_progress_start(&progress, "embed");
-    do {
-        if (sb_texts_next(texts, &error) != SB_OK ||
-            sb_embedder_run(embedder, texts->items, texts->count, &error) != SB_OK) {
-            result = sb_exit_failure(&error);
-            break;
-        }
-        for (size_t i = 0; i < texts->count; i++)
-            print_vector(&out, texts->first + i, embedder->vectors + i * embedder->dimensions, embedder->dimensions,
-                         json);
-        if (!sb_output(&out, &error)) {
-            result = sb_output_failure(&error);
-            break;
-        }
-        sb_progress_update(&progress, texts->first + texts->count);
-    } while (texts->count > 0);
-    sb_progress_end(&progress);
-    sb_buffer_free(&out);
-    return result;
-}
-
-static enum sb_exit run(const void *given, const struct sb_arguments *arguments)
-{
-    const struct settings *settings = given;
-    struct sb_error error;
+    struct sb_texts *texts = NULL;
     struct sb_model *model = NULL;
-    struct sb_embedder *embedder = NULL;
-    struct sb_texts texts;
-    enum sb_exit result;
-    if (sb_open_model(&model, &settings->model, &error) != SB_OK ||
-        sb_embedder_new(&embedder, model, sb_threads(&settings->model), &error) != SB_OK ||
-        sb_texts_open(&texts, arguments, NULL, &error) != SB_OK) {
-        result = sb_exit_failure(&error);
-    } else {
-        result = embed_all(embedder, &texts, settings->json);
-        sb_embedder_warn(embedder);
-        sb_texts_close(&texts);
+    struct printer printer = {.json = choice->json};
+    enum sb_status status = sb_texts_open(&texts, arguments, count, choice->input, error);
+    if (status == SB_OK)
+        status = sb_model_choice_open(&model, model_choice, error);
+    if (status == SB_OK) {
+        printer.dimensions = (size_t)sb_model_dimensions(model);
+        struct sb_embed_job job = {.model = model, .threads = sb_model_choice_threads(model_choice), .texts = texts,
+                                   .take = print, .context = &printer};
+        struct sb_progress progress = sb_progress_begin(choice->progress, choice->json, "texts");
+        status = sb_embed_texts(&job, &progress, error);
     }
-    sb_embedder_free(embedder);
+    sb_buffer_free(&printer.out);
     sb_model_release(model);
-    return result;
+    sb_texts_close(texts);
+    return status;
 }
 
-const struct sb_command sb_command_embed = {
-    .name = "embed",
-    .summary = "prints the vector of each text",
-    .usage = "[TEXT]...",
-    .details = "Reads the arguments, or one text a line from standard input. Prints a line of numbers a text, with --json\n"
-               "{\"index\":0,\"embedding\":[...]}; index counts the texts from 0.\n",
-    .examples = "  simbert embed 花呗怎么还款\n"
-                "  simbert embed --json < sentences.txt > vectors.jsonl\n",
-    .groups = groups,
-    .settings_size = sizeof(struct settings),
-    .run = run,
-};
+int sb_command_embed(char **argv, struct sb_error *error)
+{
+    static const char about[] =
+        "Usage: simbert embed [OPTION]... [TEXT]...\n"
+        "\n"
+        "Prints the vector of each text: its numbers on a line, or with --json {\"index\",\"embedding\"}.\n"
+        "An empty line is a text too, so that line N of the output belongs to line N of the input.\n"
+        "A text that is longer than the model takes is cut at its end.\n";
+    static const char examples[] =
+        "  simbert embed 怎么申请退货\n"
+        "  simbert embed --json < questions.txt > vectors.jsonl\n"
+        "  xz -dc questions.txt.xz | simbert embed --threads 2 > vectors.txt\n";
+    struct sb_text_choice choice = sb_text_choice_defaults();
+    struct sb_model_choice model = {0};
+    struct sb_option options[SB_TEXT_OPTIONS], model_options[SB_MODEL_OPTIONS];
+    const struct sb_option_group groups[] = {{"Options", options}, {"Model", model_options}, {0}};
+    int count, exit;
+    sb_text_options_table(options, &choice);
+    sb_model_options_table(model_options, &model);
+    if (!sb_command_begin(about, groups, examples, argv, &count, &exit, error))
+        return exit;
+    return sb_exit(embed(&choice, &model, argv, count, error));
+}

@@ -1,187 +1,135 @@
-/*
- * A run has two parallel parts: every text is tokenized; then neighbours are grouped into shards of about the same
- * number of tokens, several a thread so that none waits long for the others, and each shard is an embedding task.
- */
 #include "cli/embedder.h"
-
-#include "model/session.h"
-#include "model/task.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    SHARD_TOKENS = 512,    /* at least: enough rows for the matrix products to run at full speed */
-    SHARDS_PER_THREAD = 4,
-    ENCODE_TEXTS = 64, /* a call of the pool's body */
-};
+/* A shard is sized to be one pass through the network: larger ones gain nothing, smaller ones serve more threads. */
+enum { SHARD_TOKENS = 512, SHARD_TEXTS = 128, SHARDS_PER_THREAD = 4 };
 
+/* Texts [start, end) of the batch. */
 struct sb_embedder_shard {
-    size_t first, end; /* texts */
-    enum sb_status status;
-    struct sb_error error;
+    size_t start, end;
 };
 
-void sb_embedder_free(struct sb_embedder *e)
+void sb_embedder_free(struct sb_embedder *embedder)
 {
-    if (!e)
-        return;
-    for (int i = 0; e->sessions && i < e->threads; i++)
-        sb_session_free(e->sessions[i]);
-    for (size_t i = 0; i < e->capacity; i++)
-        sb_encoding_free(&e->encodings[i]);
-    sb_pool_free(e->pool);
-    sb_model_release(e->model);
-    free(e->sessions);
-    free(e->encodings);
-    free(e->shards);
-    free(e->vectors);
-    free(e);
+    free(embedder->shards);
+    embedder->shards = NULL;
+    embedder->shard_capacity = 0;
 }
 
-enum sb_status sb_embedder_new(struct sb_embedder **embedder, struct sb_model *model, int threads,
-                               struct sb_error *error)
+struct run {
+    struct sb_embedder *embedder;
+    const struct sb_texts *texts;
+    const struct sb_text_batch *batch;
+    float *vectors; /* [batch->count, dimensions] */
+    size_t dimensions;
+};
+
+/* Rows on their way into one pass. */
+struct pass {
+    struct sb_row rows[SHARD_TEXTS];
+    size_t ends[SHARD_TEXTS]; /* of each row in ids */
+    int32_t *ids;             /* [limit] */
+    size_t count, tokens, limit;
+    size_t first; /* the text of row 0 */
+};
+
+static enum sb_status compute(struct run *run, struct pass *pass, struct sb_session *session, struct sb_error *error)
 {
-    struct sb_embedder *e = calloc(1, sizeof *e);
-    if (!e)
-        return sb_fail(error, SB_NO_MEMORY, "out of memory");
-    sb_model_retain(model);
-    e->model = model;
-    e->dimensions = (size_t)sb_model_dimensions(model);
-    e->pool = sb_pool_new(threads);
-    e->threads = sb_pool_threads(e->pool);
-    e->sessions = calloc((size_t)e->threads, sizeof *e->sessions);
-    enum sb_status status = e->sessions ? SB_OK : sb_fail(error, SB_NO_MEMORY, "out of memory");
-    for (int i = 0; i < e->threads && status == SB_OK; i++)
-        status = sb_session_new(&e->sessions[i], model, NULL, error);
-    if (status == SB_OK)
-        *embedder = e;
-    else
-        sb_embedder_free(e);
+    for (size_t i = 0; i < pass->count; i++) {
+        size_t start = i ? pass->ends[i - 1] : 0, length = pass->ends[i] - start;
+        pass->rows[i] = (struct sb_row){.ids = pass->ids + start, .length = length, .prefix = length, .want = SB_WANT_VECTOR};
+    }
+    enum sb_status status = pass->count ? sb_session_forward(session, pass->rows, pass->count, error) : SB_OK;
+    for (size_t i = 0; i < pass->count && status == SB_OK; i++)
+        memcpy(run->vectors + (pass->first + i) * run->dimensions, pass->rows[i].vector, run->dimensions * sizeof *run->vectors);
+    run->embedder->tokens += pass->tokens;
+    pass->first += pass->count;
+    pass->count = pass->tokens = 0;
     return status;
 }
 
-/* Room for count texts; encodings keep their memory from run to run. */
-static enum sb_status reserve(struct sb_embedder *e, size_t count, struct sb_error *error)
+static enum sb_status encode(struct run *run, size_t index, struct sb_workers *workers, int worker, struct sb_error *error)
 {
-    if (count <= e->capacity)
-        return SB_OK;
-    float *vectors = reallocarray(e->vectors, count, e->dimensions * sizeof *vectors);
-    if (vectors)
-        e->vectors = vectors;
-    struct sb_embedder_shard *shards = reallocarray(e->shards, count, sizeof *shards);
-    if (shards)
-        e->shards = shards;
-    struct sb_encoding *encodings = reallocarray(e->encodings, count, sizeof *encodings);
-    if (encodings)
-        e->encodings = encodings;
-    if (!vectors || !shards || !encodings)
-        return sb_fail(error, SB_NO_MEMORY, "out of memory for %zu texts", count);
-    memset(encodings + e->capacity, 0, (count - e->capacity) * sizeof *encodings);
-    e->capacity = count;
+    struct sb_encoding *encoding = &workers->encodings[worker];
+    struct sb_text text = sb_text_at(run->batch, index);
+    enum sb_status status = sb_tokenizer_encode(sb_model_tokenizer(workers->model), encoding, text.text, text.size, NULL, 0,
+                                                (size_t)sb_model_max_length(workers->model), error);
+    char name[300];
+    if (status != SB_OK) {
+        sb_texts_name(run->texts, run->batch->first + index, name, sizeof name);
+        return sb_fail_context(error, status, "%s", name);
+    }
+    if (encoding->truncated)
+        run->embedder->cut++;
     return SB_OK;
 }
 
-static void encode_shard(void *context, size_t index, int worker)
+static enum sb_status run_shard(void *context, size_t index, struct sb_workers *workers, int worker, struct sb_error *error)
 {
-    struct sb_embedder *e = context;
-    struct sb_embedder_shard *shard = &e->shards[index];
-    (void)worker;
-    shard->status = SB_OK;
-    for (size_t i = shard->first; i < shard->end && shard->status == SB_OK; i++)
-        shard->status = sb_tokenizer_encode(sb_model_tokenizer(e->model), &e->encodings[i], e->texts[i].data,
-                                            e->texts[i].size, NULL, 0, (size_t)sb_model_max_length(e->model),
-                                            &shard->error);
-}
-
-static enum sb_status embed(struct sb_embedder *e, const struct sb_embedder_shard *shard, struct sb_session *session,
-                            struct sb_error *error)
-{
-    size_t count = shard->end - shard->first;
-    struct sb_task *task = NULL;
-    struct sb_embed_input *inputs = calloc(count, sizeof *inputs);
-    if (!inputs)
-        return sb_fail(error, SB_NO_MEMORY, "out of memory for %zu texts", count);
-    for (size_t i = 0; i < count; i++)
-        inputs[i] = (struct sb_embed_input){e->encodings[shard->first + i].ids, e->encodings[shard->first + i].length};
-    enum sb_status status = sb_embed_task_new(&task, e->model, inputs, count, error);
+    struct run *run = context;
+    struct sb_embedder_shard shard = run->embedder->shards[index];
+    struct sb_session *session = workers->sessions[worker];
+    struct sb_session_options limits = sb_session_limits(session);
+    struct sb_encoding *encoding = &workers->encodings[worker];
+    size_t most = limits.max_rows < SHARD_TEXTS ? limits.max_rows : SHARD_TEXTS;
+    struct pass pass = {.ids = malloc(limits.max_tokens * sizeof *pass.ids), .limit = limits.max_tokens, .first = shard.start};
+    enum sb_status status = pass.ids ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory to embed");
+    for (size_t i = shard.start; i < shard.end && status == SB_OK; i++) {
+        status = encode(run, i, workers, worker, error);
+        if (status == SB_OK && (pass.count == most || encoding->length > pass.limit - pass.tokens))
+            status = compute(run, &pass, session, error);
+        if (status != SB_OK)
+            break;
+        memcpy(pass.ids + pass.tokens, encoding->ids, encoding->length * sizeof *pass.ids);
+        pass.ends[pass.count++] = pass.tokens += encoding->length;
+    }
     if (status == SB_OK)
-        status = sb_task_run(task, session, error);
-    if (status == SB_OK)
-        memcpy(e->vectors + shard->first * e->dimensions, sb_embed_task_vectors(task),
-               count * e->dimensions * sizeof *e->vectors);
-    sb_task_free(task);
-    free(inputs);
+        status = compute(run, &pass, session, error);
+    free(pass.ids);
     return status;
 }
 
-static void embed_shard(void *context, size_t index, int worker)
+/* Before it is tokenized: exact for Chinese characters, of three bytes each, and more than there are for most else. */
+static size_t expected_tokens(size_t size)
 {
-    struct sb_embedder *e = context;
-    e->shards[index].status = embed(e, &e->shards[index], e->sessions[worker], &e->shards[index].error);
+    return size / 3 + 2;
 }
 
-/* Runs body over the first count shards; the first failure in the texts' order is the run's. */
-static enum sb_status run_shards(struct sb_embedder *e, size_t count, void (*body)(void *, size_t, int),
-                                 struct sb_error *error)
+/* Cuts the batch into shards of consecutive texts. Returns how many, 0 when out of memory. */
+static size_t make_shards(struct sb_embedder *embedder, const struct sb_text_batch *batch)
 {
-    sb_pool_run(e->pool, count, body, e);
-    for (size_t i = 0; i < count; i++) {
-        if (e->shards[i].status != SB_OK) {
-            *error = e->shards[i].error;
-            return e->shards[i].status;
-        }
+    size_t threads = (size_t)embedder->workers->threads, tokens = 0, start = 0, count = 0;
+    size_t all = batch->bytes.length / 3 + 2 * batch->count, share = all / (threads * SHARDS_PER_THREAD);
+    size_t most = threads > 1 && share < SHARD_TOKENS ? share : SHARD_TOKENS;
+    if (batch->count > embedder->shard_capacity) {
+        free(embedder->shards);
+        embedder->shards = calloc(batch->count, sizeof *embedder->shards);
+        embedder->shard_capacity = embedder->shards ? batch->count : 0;
     }
-    return SB_OK;
-}
-
-static size_t shard_by_texts(struct sb_embedder *e, size_t count)
-{
-    size_t shards = 0;
-    for (size_t first = 0; first < count; first += ENCODE_TEXTS) {
-        size_t end = first + ENCODE_TEXTS < count ? first + ENCODE_TEXTS : count;
-        e->shards[shards++] = (struct sb_embedder_shard){.first = first, .end = end};
-    }
-    return shards;
-}
-
-static size_t shard_by_tokens(struct sb_embedder *e, size_t count)
-{
-    size_t target = e->tokens / ((size_t)e->threads * SHARDS_PER_THREAD), shards = 0, tokens = 0, first = 0;
-    if (target < SHARD_TOKENS)
-        target = SHARD_TOKENS;
-    for (size_t i = 0; i < count; i++) {
-        tokens += e->encodings[i].length;
-        if (tokens >= target || i + 1 == count) {
-            e->shards[shards++] = (struct sb_embedder_shard){.first = first, .end = i + 1};
-            first = i + 1;
+    if (!embedder->shards)
+        return 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        size_t more = expected_tokens(sb_text_at(batch, i).size);
+        if (i > start && (tokens + more > most || i - start == SHARD_TEXTS)) {
+            embedder->shards[count++] = (struct sb_embedder_shard){start, i};
+            start = i;
             tokens = 0;
         }
+        tokens += more;
     }
-    return shards;
+    embedder->shards[count++] = (struct sb_embedder_shard){start, batch->count};
+    return count;
 }
 
-enum sb_status sb_embedder_run(struct sb_embedder *e, const struct sb_text *texts, size_t count,
-                               struct sb_error *error)
+enum sb_status sb_embedder_run(struct sb_embedder *embedder, const struct sb_texts *texts, const struct sb_text_batch *batch,
+                               float *vectors, struct sb_error *error)
 {
-    enum sb_status status = reserve(e, count, error);
-    if (status != SB_OK)
-        return status;
-    e->texts = texts;
-    status = run_shards(e, shard_by_texts(e, count), encode_shard, error);
-    if (status != SB_OK)
-        return status;
-    e->tokens = 0;
-    for (size_t i = 0; i < count; i++) {
-        e->tokens += e->encodings[i].length;
-        e->cut += e->encodings[i].truncated;
-    }
-    return run_shards(e, shard_by_tokens(e, count), embed_shard, error);
-}
-
-void sb_embedder_warn(const struct sb_embedder *e)
-{
-    if (e->cut > 0)
-        fprintf(stderr, "simbert: %zu texts were longer than the %d tokens that the model takes and were cut\n",
-                e->cut, sb_model_max_length(e->model));
+    struct run run = {.embedder = embedder, .texts = texts, .batch = batch, .vectors = vectors,
+                      .dimensions = (size_t)sb_model_dimensions(embedder->workers->model)};
+    size_t shards = batch->count ? make_shards(embedder, batch) : 0;
+    if (batch->count && !shards)
+        return sb_fail(error, SB_NO_MEMORY, "no memory to embed %zu texts", batch->count);
+    return sb_workers_run(embedder->workers, shards, run_shard, &run, error);
 }

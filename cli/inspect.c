@@ -1,63 +1,49 @@
-/* simbert inspect: what a model directory holds and what does not fit. */
-#include "cli/command.h"
-#include "cli/open_model.h"
-#include "cli/output.h"
+/* simbert inspect */
 #include "weights/convert.h"
+#include "cli/command.h"
+#include "cli/output.h"
 
-#include <stdlib.h>
-
-struct settings {
-    bool json;
-};
-
-static const struct sb_option options[] = {
-    {"json", NULL, SB_OPTION_FLAG, offsetof(struct settings, json), 0, 0, "one JSON object"},
-    {0},
-};
-static const struct sb_option_group groups[] = {{options, 0}, {0}};
-
-static enum sb_exit inspect(const char *dir, bool json)
+static int inspect(const char *dir, bool json, bool check, struct sb_error *error)
 {
-    struct sb_error error;
     struct sb_buffer report = {0};
-    bool fits = false;
-    enum sb_exit result;
-    if (sb_inspect(&report, &fits, dir, json, &error) != SB_OK) {
-        result = sb_exit_failure(&error);
-    } else {
-        if (json && report.length > 0 && report.data[report.length - 1] != '\n')
-            sb_buffer_text(&report, "\n");
-        result = sb_output(&report, &error) && sb_output_flush(&error) ? SB_EXIT_OK : sb_output_failure(&error);
-        if (result == SB_EXIT_OK && !fits)
-            result = SB_EXIT_FAILURE;
-    }
+    bool fits;
+    enum sb_status status = sb_inspect(&report, &fits, dir, json, error);
+    if (status == SB_OK && report.length > 0 && report.data[report.length - 1] != '\n')
+        sb_buffer_text(&report, "\n");
+    if (status == SB_OK)
+        status = sb_output_write(&report, error);
     sb_buffer_free(&report);
-    return result;
+    if (status == SB_OK && check && !fits) {
+        sb_fail(error, SB_INVALID, "%s does not fit: the report names the problems", dir);
+        return SB_EXIT_FAILURE;
+    }
+    return sb_exit(status);
 }
 
-static enum sb_exit run(const void *given, const struct sb_arguments *arguments)
+int sb_command_inspect(char **argv, struct sb_error *error)
 {
-    const struct settings *settings = given;
-    struct sb_error error;
-    char *dir = NULL;
-    if (arguments->count > 1)
-        return sb_exit_usage("one directory at a time, not %zu", arguments->count);
-    if (sb_find_model(&dir, arguments->count ? arguments->items[0] : getenv("SIMBERT_MODEL"), &error) != SB_OK)
-        return sb_exit_failure(&error);
-    enum sb_exit result = inspect(dir, settings->json);
-    free(dir);
-    return result;
+    static const char about[] =
+        "Usage: simbert inspect [OPTION]... DIR\n"
+        "\n"
+        "Says what the model directory holds: format, configuration, every tensor and what it is used for; and what does\n"
+        "not fit: missing tensors, wrong shapes, damaged or missing data. Reads the directories of Google's BERT and\n"
+        "SimBERT, Hugging Face and sentence-transformers.\n";
+    static const char examples[] =
+        "  simbert inspect models/simbert-small-zh\n"
+        "  simbert inspect --check --json chinese_simbert_L-6_H-384_A-12 > report.json && echo it fits\n";
+    bool json = false, check = false;
+    const struct sb_option options[] = {
+        {.name = "json", .type = SB_OPTION_FLAG, .value = &json, .help = "print one JSON object, for programs"},
+        {.name = "check", .type = SB_OPTION_FLAG, .value = &check, .help = "exit with status 1 if something does not fit"},
+        {0},
+    };
+    const struct sb_option_group groups[] = {{"Options", options}, {0}};
+    int count, exit;
+    if (!sb_command_begin(about, groups, examples, argv, &count, &exit, error))
+        return exit;
+    if (count != 1) {
+        sb_fail(error, SB_INVALID, "it takes one model directory, not %d", count);
+        return SB_EXIT_USAGE;
+    }
+    return inspect(argv[0], json, check, error);
 }
-
-const struct sb_command sb_command_inspect = {
-    .name = "inspect",
-    .summary = "prints what a model directory holds and what does not fit",
-    .usage = "[DIR]",
-    .details = "Lists the format, the config and every tensor with its use, then the problems. The exit status is 1 when\n"
-               "there are any. Needs no weights data: the list is there when only the index is.\n",
-    .examples = "  simbert inspect models/simbert-small-zh\n"
-                "  simbert inspect --json DIR | jq .\n",
-    .groups = groups,
-    .settings_size = sizeof(struct settings),
-    .run = run,
-};

@@ -1,47 +1,29 @@
-/* "Did you mean": the word at the smallest edit distance. */
-#include "cli/options.h"
+#include "cli/nearest.h"
 
+#include "model/edit_distance.h"
+
+#include <stdint.h>
 #include <string.h>
 
 enum { LONGEST = 64 };
 
-static size_t smallest(size_t a, size_t b, size_t c)
+/* Names are ASCII; of what was typed only its bytes count. */
+static size_t widen(int32_t out[LONGEST], const char *text)
 {
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
+    size_t size = strnlen(text, LONGEST);
+    for (size_t i = 0; i < size; i++)
+        out[i] = (unsigned char)text[i];
+    return size;
 }
 
-/* Levenshtein distance over bytes, a row of the table at a time; both words are shorter than LONGEST. */
-static size_t distance(const char *a, const char *b)
+void sb_nearest_offer(struct sb_nearest *nearest, const char *name)
 {
-    size_t row[LONGEST], columns = strlen(b);
-    for (size_t j = 0; j <= columns; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= columns; j++) {
-            size_t above = row[j];
-            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
+    int32_t typed[LONGEST], other[LONGEST];
+    size_t row[LONGEST + 1], n = widen(typed, nearest->typed), m = widen(other, name);
+    size_t distance = sb_edit_distance(typed, n, other, m, row);
+    size_t bound = nearest->name ? nearest->distance : (n > 5 ? n / 3 : 2) + 1;
+    if (distance < bound && distance < n) {
+        nearest->name = name;
+        nearest->distance = distance;
     }
-    return row[columns];
-}
-
-const char *sb_nearest_word(const char *word, const char *(*next)(const void *context, size_t i), const void *context)
-{
-    const char *nearest = NULL, *candidate;
-    size_t length = strlen(word);
-    if (length >= LONGEST)
-        return NULL;
-    size_t best = length / 3 + 2; /* further away is another word, not a typing error */
-    for (size_t i = 0; (candidate = next(context, i)) != NULL; i++) {
-        size_t d = distance(word, candidate);
-        if (d < best) {
-            best = d;
-            nearest = candidate;
-        }
-    }
-    return nearest;
 }

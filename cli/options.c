@@ -1,269 +1,251 @@
-/* Parsing options by their tables. */
 #include "cli/options.h"
+
+#include "cli/nearest.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* An option and the field that it fills. */
-struct target {
-    const struct sb_option *option;
-    void *field;
-};
+enum { VARIABLE_SIZE = 64 };
 
-/* Target i over all groups; option is NULL past the last. */
-static struct target target_at(const struct sb_option_group *groups, void *settings, size_t i)
+void sb_option_variable(char *out, size_t size, const char *name)
 {
-    for (; groups->options; groups++) {
-        for (const struct sb_option *option = groups->options; option->name; option++) {
-            if (i-- == 0)
-                return (struct target){option, (char *)settings + groups->offset + option->offset};
+    snprintf(out, size, "SIMBERT_%s", name);
+    for (char *c = out; *c; c++)
+        *c = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
+}
+
+void sb_option_list_free(struct sb_option_list *list)
+{
+    free(list->items);
+    free(list->memory);
+    *list = (struct sb_option_list){0};
+}
+
+static bool list_add(struct sb_option_list *list, const char *text, struct sb_error *error)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 8;
+        const char **items = realloc(list->items, capacity * sizeof *items);
+        if (!items) {
+            sb_fail(error, SB_NO_MEMORY, "no memory for the options");
+            return false;
+        }
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = text;
+    return true;
+}
+
+/* ---- values; `what` is how the user wrote the option: "--top-k" or "SIMBERT_TOP_K" ---- */
+
+static bool wrong(struct sb_error *error, const char *what, const char *text, const char *wanted)
+{
+    sb_fail(error, SB_INVALID, "%s is \"%s\"; it must be %s", what, text, wanted);
+    return false;
+}
+
+static bool set_flag(const struct sb_option *option, const char *what, const char *text, struct sb_error *error)
+{
+    static const char *const words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *(bool *)option->value = i % 2 == 1;
+            return true;
         }
     }
-    return (struct target){0};
+    return wrong(error, what, text, "1, true, yes, on or 0, false, no, off");
 }
 
-static struct target find(const struct sb_option_group *groups, void *settings, const char *name, size_t length)
+static bool in_range(const struct sb_option *option, double number)
 {
-    struct target target;
-    for (size_t i = 0; (target = target_at(groups, settings, i)).option != NULL; i++) {
-        if (strlen(target.option->name) == length && memcmp(target.option->name, name, length) == 0)
-            return target;
+    return number >= option->low && number <= option->high;
+}
+
+static bool set_number(const struct sb_option *option, const char *what, const char *text, struct sb_error *error)
+{
+    char wanted[96], *end;
+    bool whole = option->type != SB_OPTION_DOUBLE;
+    snprintf(wanted, sizeof wanted, "%s from %.15g to %.15g", whole ? "a whole number" : "a number", option->low, option->high);
+    if (!*text || text[strspn(text, whole ? "+-0123456789" : "+-.0123456789eE")])
+        return wrong(error, what, text, wanted);
+    errno = 0;
+    if (whole) {
+        long long number = strtoll(text, &end, 10);
+        if (*end || errno || !in_range(option, (double)number))
+            return wrong(error, what, text, wanted);
+        if (option->type == SB_OPTION_INT)
+            *(int *)option->value = (int)number;
+        else
+            *(size_t *)option->value = (size_t)number;
+        return true;
     }
-    return target;
+    double number = strtod(text, &end);
+    if (*end || !isfinite(number) || !in_range(option, number))
+        return wrong(error, what, text, wanted);
+    *(double *)option->value = number;
+    return true;
 }
 
-/* "a" is one of "a|b". */
-static bool is_one_of(const char *value, const char *choices)
+static bool set_choice(const struct sb_option *option, const char *what, const char *text, struct sb_error *error)
 {
-    size_t length = strlen(value);
-    for (const char *at = choices; length > 0 && (at = strstr(at, value)) != NULL; at += length) {
-        if ((at == choices || at[-1] == '|') && (at[length] == '\0' || at[length] == '|'))
+    size_t size = strlen(text);
+    for (const char *at = option->choices; at; at = strstr(at, ", ")) {
+        at += *at == ',' ? 2 : 0;
+        if (size == strcspn(at, ",") && strncmp(at, text, size) == 0) {
+            *(const char **)option->value = text;
             return true;
+        }
+    }
+    sb_fail(error, SB_INVALID, "%s is \"%s\"; the choices are %s", what, text, option->choices);
+    return false;
+}
+
+static bool set_value(const struct sb_option *option, const char *what, const char *text, struct sb_error *error)
+{
+    switch (option->type) {
+    case SB_OPTION_FLAG: return set_flag(option, what, text, error);
+    case SB_OPTION_INT:
+    case SB_OPTION_SIZE:
+    case SB_OPTION_DOUBLE: return set_number(option, what, text, error);
+    case SB_OPTION_CHOICE: return set_choice(option, what, text, error);
+    case SB_OPTION_LIST: return list_add(option->value, text, error);
+    case SB_OPTION_TEXT: *(const char **)option->value = text; return true;
     }
     return false;
 }
 
-static enum sb_status set_int(int64_t *field, const struct sb_option *option, const char *source, const char *value,
-                              struct sb_error *error)
-{
-    char *end;
-    errno = 0;
-    long long number = strtoll(value, &end, 10);
-    if (end == value || *end || errno || (double)number < option->low || (double)number > option->high)
-        return sb_fail(error, SB_INVALID, "%s must be a whole number from %.0f to %.0f, not \"%.80s\"", source,
-                       option->low, option->high, value);
-    *field = number;
-    return SB_OK;
-}
+/* ---- the environment ---- */
 
-static enum sb_status set_double(double *field, const struct sb_option *option, const char *source, const char *value,
-                                 struct sb_error *error)
+static bool set_list_from(struct sb_option_list *list, const char *text, struct sb_error *error)
 {
-    char *end;
-    double number = strtod(value, &end);
-    if (end == value || *end || !(number >= option->low && number <= option->high)) /* NaN is in no range */
-        return sb_fail(error, SB_INVALID, "%s must be a number from %g to %g, not \"%.80s\"", source, option->low,
-                       option->high, value);
-    *field = number;
-    return SB_OK;
-}
-
-static enum sb_status set_flag(bool *field, const char *source, const char *value, struct sb_error *error)
-{
-    bool on = strcmp(value, "1") == 0 || strcmp(value, "true") == 0;
-    if (!on && strcmp(value, "0") != 0 && strcmp(value, "false") != 0)
-        return sb_fail(error, SB_INVALID, "%s must be 1, 0, true or false, not \"%.80s\"", source, value);
-    *field = on;
-    return SB_OK;
-}
-
-static enum sb_status set_string(const char **field, const struct sb_option *option, const char *source,
-                                 const char *value, struct sb_error *error)
-{
-    if (strchr(option->value, '|') && !is_one_of(value, option->value))
-        return sb_fail(error, SB_INVALID, "%s must be one of %s, not \"%.80s\"", source, option->value, value);
-    *field = value;
-    return SB_OK;
-}
-
-static enum sb_status add_to_list(struct sb_option_list *list, const char *source, const char *value,
-                                  struct sb_error *error)
-{
-    if (list->count == SB_OPTION_LIST_MAX)
-        return sb_fail(error, SB_INVALID, "%s is given more than %d times", source, SB_OPTION_LIST_MAX);
-    list->values[list->count++] = value;
-    return SB_OK;
-}
-
-/* source: how the user gave it, for errors: "--port" or "SIMBERT_PORT". */
-static enum sb_status set(struct target target, const char *source, const char *value, struct sb_error *error)
-{
-    switch (target.option->type) {
-    case SB_OPTION_FLAG:
-        return set_flag(target.field, source, value, error);
-    case SB_OPTION_INT:
-        return set_int(target.field, target.option, source, value, error);
-    case SB_OPTION_DOUBLE:
-        return set_double(target.field, target.option, source, value, error);
-    case SB_OPTION_STRING:
-        return set_string(target.field, target.option, source, value, error);
-    case SB_OPTION_LIST:
-        return add_to_list(target.field, source, value, error);
+    char *rest, *item;
+    list->memory = rest = strdup(text);
+    if (!rest) {
+        sb_fail(error, SB_NO_MEMORY, "no memory for the options");
+        return false;
     }
-    return sb_fail(error, SB_INTERNAL, "%s has no type", source);
+    while ((item = strsep(&rest, ",")))
+        if (*item && !list_add(list, item, error))
+            return false;
+    return true;
 }
 
-enum { VARIABLE_MAX = 64 };
-
-/* "top-k": "SIMBERT_TOP_K". */
-static void variable_name(char variable[VARIABLE_MAX], const char *name)
+static bool set_from_environment(const struct sb_option *option, struct sb_error *error)
 {
-    int used = snprintf(variable, VARIABLE_MAX, "SIMBERT_%s", name);
-    for (int i = 0; i < used && variable[i]; i++)
-        variable[i] = (char)(variable[i] == '-' ? '_' : toupper((unsigned char)variable[i]));
+    char variable[VARIABLE_SIZE];
+    sb_option_variable(variable, sizeof variable, option->name);
+    const char *text = getenv(variable);
+    if (!text || !*text)
+        return true;
+    if (option->type == SB_OPTION_LIST)
+        return set_list_from(option->value, text, error);
+    return set_value(option, variable, text, error);
 }
 
-static enum sb_status read_environment(void *settings, const struct sb_option_group *groups, struct sb_error *error)
-{
-    struct target target;
-    for (size_t i = 0; (target = target_at(groups, settings, i)).option != NULL; i++) {
-        char variable[VARIABLE_MAX];
-        variable_name(variable, target.option->name);
-        const char *value = getenv(variable);
-        if (!value || !*value)
-            continue;
-        enum sb_status status = set(target, variable, value, error);
-        if (status != SB_OK)
-            return status;
-    }
-    return SB_OK;
-}
+/* ---- the command line ---- */
 
-static const char *name_at(const void *groups, size_t i)
+/* The groups as one numbered table: option number i, NULL past the last. */
+static const struct sb_option *option_at(const struct sb_option_group *groups, size_t i)
 {
-    const struct sb_option_group *group = groups;
-    for (; group->options; group++) {
-        for (const struct sb_option *option = group->options; option->name; option++) {
+    for (; groups->title; groups++)
+        for (const struct sb_option *option = groups->options; option->name; option++)
             if (i-- == 0)
-                return option->name;
-        }
-    }
+                return option;
     return NULL;
 }
 
-static enum sb_status unknown(const struct sb_option_group *groups, const char *argument, struct sb_error *error)
+/* The number of the option that is called name[0, size); -1: none. */
+static int find(const struct sb_option_group *groups, const char *name, size_t size)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
-    const char *nearest = sb_nearest_word(name, name_at, groups);
-    return nearest ? sb_fail(error, SB_INVALID, "unknown option --%s; did you mean --%s?", name, nearest)
-                   : sb_fail(error, SB_INVALID, "unknown option --%s; --help lists the options", name);
+    const struct sb_option *option;
+    for (int i = 0; (option = option_at(groups, (size_t)i)); i++)
+        if (strlen(option->name) == size && strncmp(option->name, name, size) == 0)
+            return i;
+    return -1;
 }
 
-/* The command line, as far as it is read. */
-struct reader {
-    void *settings;
-    const struct sb_option_group *groups;
-    int argc, at;
-    char **argv;
-    struct sb_option_list *replaced; /* the list whose values from the environment have given way */
-};
-
-/* Takes the option argv[at], and its value from the next argument when it is not behind "=". */
-static enum sb_status take_option(struct reader *r, struct sb_error *error)
+static void unknown(const struct sb_option_group *groups, const char *argument, size_t size, struct sb_error *error)
 {
-    const char *argument = r->argv[r->at], *name = argument + 2;
-    size_t length = strcspn(name, "=");
-    struct target target = find(r->groups, r->settings, name, length);
-    if (!target.option)
-        return unknown(r->groups, argument, error);
-    const char *value = name[length] == '=' ? name + length + 1 : NULL;
-    if (target.option->type == SB_OPTION_FLAG)
-        value = value ? value : "1";
-    else if (!value && r->at + 1 < r->argc)
-        value = r->argv[++r->at];
-    char source[VARIABLE_MAX];
-    snprintf(source, sizeof source, "--%s", target.option->name);
-    if (!value)
-        return sb_fail(error, SB_INVALID, "%s needs a value: %s %s", source, source, target.option->value);
-    if (target.option->type == SB_OPTION_LIST && r->replaced != target.field) {
-        r->replaced = target.field;
-        r->replaced->count = 0;
+    char typed[VARIABLE_SIZE];
+    const struct sb_option *option;
+    snprintf(typed, sizeof typed, "%.*s", (int)size, argument);
+    struct sb_nearest nearest = {.typed = typed + strspn(typed, "-")};
+    for (size_t i = 0; (option = option_at(groups, i)); i++)
+        sb_nearest_offer(&nearest, option->name);
+    if (nearest.name)
+        sb_fail(error, SB_INVALID, "unknown option %s; did you mean --%s?", typed, nearest.name);
+    else
+        sb_fail(error, SB_INVALID, "unknown option %s (a text that begins with \"-\" goes behind \"--\")", typed);
+}
+
+/* One option at argv[*at]; moves *at to the last text that belongs to it, and marks the option's number in seen. */
+static bool parse_one(const struct sb_option_group *groups, char **argv, int *at, bool *seen, struct sb_error *error)
+{
+    const char *argument = argv[*at], *name = argument + 2, *equals = strchr(argument, '=');
+    size_t size = equals ? (size_t)(equals - name) : strlen(argument) - 2;
+    bool is_long = strncmp(argument, "--", 2) == 0, negated = false;
+    int number = is_long ? find(groups, name, size) : -1;
+    if (number < 0 && is_long && strncmp(name, "no-", 3) == 0 && !equals) {
+        number = find(groups, name + 3, size - 3);
+        negated = true;
     }
-    return set(target, source, value, error);
-}
-
-static bool asks_for_help(int argc, char **argv)
-{
-    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return true;
+    const struct sb_option *option = number < 0 ? NULL : option_at(groups, (size_t)number);
+    if (!option || (negated && option->type != SB_OPTION_FLAG)) {
+        unknown(groups, argument, equals ? (size_t)(equals - argument) : strlen(argument), error);
+        return false;
     }
-    return false;
+    seen[number] = true;
+    char what[VARIABLE_SIZE];
+    snprintf(what, sizeof what, "--%s", option->name);
+    if (option->type == SB_OPTION_FLAG && !equals) {
+        *(bool *)option->value = !negated;
+        return true;
+    }
+    const char *value = equals ? equals + 1 : argv[*at + 1];
+    if (!value) {
+        sb_fail(error, SB_INVALID, "%s needs a value: %s %s", what, what, option->argument);
+        return false;
+    }
+    *at += equals ? 0 : 1;
+    return set_value(option, what, value, error);
 }
 
-static enum sb_status take_all(struct reader *r, struct sb_arguments *arguments, struct sb_error *error)
+bool sb_options_parse(const struct sb_option_group *groups, char **argv, int *count, struct sb_error *error)
 {
-    bool options_end = false;
-    for (; r->at < r->argc; r->at++) {
-        const char *argument = r->argv[r->at];
-        enum sb_status status = SB_OK;
-        if (options_end || argument[0] != '-' || !argument[1])
-            arguments->items[arguments->count++] = argument;
-        else if (strcmp(argument, "--") == 0)
-            options_end = true;
-        else if (argument[1] == '-')
-            status = take_option(r, error);
+    size_t options = 0;
+    bool good = true, ended = false;
+    while (option_at(groups, options))
+        options++;
+    bool *seen = calloc(options + 1, sizeof *seen);
+    if (!seen) {
+        sb_fail(error, SB_NO_MEMORY, "no memory for the options");
+        return false;
+    }
+    *count = 0;
+    for (int at = 0; argv[at] && good; at++) {
+        if (ended || argv[at][0] != '-' || !argv[at][1])
+            argv[(*count)++] = argv[at];
+        else if (strcmp(argv[at], "--") == 0)
+            ended = true;
         else
-            status = sb_fail(error, SB_INVALID,
-                             "unknown option %.80s; options begin with two dashes, texts with a dash stand behind --",
-                             argument);
-        if (status != SB_OK)
-            return status;
+            good = parse_one(groups, argv, &at, seen, error);
     }
-    return SB_OK;
+    for (size_t i = 0; i < options && good; i++)
+        good = seen[i] || set_from_environment(option_at(groups, i), error);
+    free(seen);
+    return good;
 }
 
-enum sb_status sb_options_parse(void *settings, struct sb_arguments *arguments, bool *help,
-                                const struct sb_option_group *groups, int argc, char **argv, struct sb_error *error)
+bool sb_options_want_help(char *const *argv)
 {
-    *help = asks_for_help(argc, argv);
-    if (*help)
-        return SB_OK;
-    arguments->items = malloc(((size_t)argc + 1) * sizeof *arguments->items);
-    if (!arguments->items)
-        return sb_fail(error, SB_NO_MEMORY, "out of memory");
-    enum sb_status status = read_environment(settings, groups, error);
-    struct reader reader = {.settings = settings, .groups = groups, .argc = argc, .argv = argv};
-    return status == SB_OK ? take_all(&reader, arguments, error) : status;
-}
-
-/* Writes "default X, " where there is one worth naming. */
-static void print_default(FILE *file, const struct sb_option *option, const void *field)
-{
-    if (option->type == SB_OPTION_INT)
-        fprintf(file, "default %lld, ", (long long)*(const int64_t *)field);
-    else if (option->type == SB_OPTION_DOUBLE)
-        fprintf(file, "default %g, ", *(const double *)field);
-    else if (option->type == SB_OPTION_STRING && *(const char *const *)field)
-        fprintf(file, "default %s, ", *(const char *const *)field);
-    else if (option->type == SB_OPTION_LIST)
-        fprintf(file, "may be repeated, ");
-}
-
-void sb_options_print(FILE *file, const struct sb_option_group *groups, const void *settings)
-{
-    for (; groups->options; groups++) {
-        for (const struct sb_option *option = groups->options; option->name; option++) {
-            char variable[VARIABLE_MAX];
-            variable_name(variable, option->name);
-            fprintf(file, "  --%s%s%s\n      %s\n      (", option->name, option->value ? " " : "",
-                    option->value ? option->value : "", option->help);
-            print_default(file, option, (const char *)settings + groups->offset + option->offset);
-            fprintf(file, "%s)\n", variable);
-        }
-    }
-    fprintf(file, "  --help\n      this text\n");
+    for (; *argv && strcmp(*argv, "--") != 0; argv++)
+        if (strcmp(*argv, "-h") == 0 || strcmp(*argv, "--help") == 0)
+            return true;
+    return false;
 }

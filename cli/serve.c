@@ -1,157 +1,152 @@
-/* simbert serve: the REST server's options as flags. */
+/* simbert serve */
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "cli/open_model.h"
+#include "cli/model_choice.h"
 #include "server/server.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct settings {
+    struct sb_server_options server;
     struct sb_option_list models;
-    struct sb_server_options server; /* its strings are set in place, its numbers through those below */
-    int64_t port, threads, max_queue, max_batch_tokens, max_batch_rows, max_generation_bytes, max_client_batch,
-        max_body_bytes, max_connections, request_timeout_ms, receive_timeout_ms;
-    bool no_log_requests, log_json;
-    const char *log_level;
+    const char *log_level, *log_format;
 };
 
-#define TEXT(field) SB_OPTION_STRING, offsetof(struct settings, server.field), 0, 0
-#define NUMBER(field, low, high) SB_OPTION_INT, offsetof(struct settings, field), low, high
+enum { SERVE_OPTIONS = 8, LIMIT_OPTIONS = 11 };
 
-static const struct sb_option options[] = {
-    {"host", "HOST", TEXT(host), "address or name to listen on"},
-    {"port", "PORT", NUMBER(port, 0, 65535), "port to listen on; 0: any free one, which the log names"},
-    {"data", "DIR", TEXT(data), "directory of the collections; made when missing"},
-    {"model", "[NAME=]DIR", SB_OPTION_LIST, offsetof(struct settings, models), 0, 0, SB_MODEL_HELP},
-    {"default-model", "NAME", TEXT(default_model), "for requests that name none (default the first --model)"},
-    {"dtype", "f32|bf16|int8|auto", TEXT(dtype), "arithmetic of the linear layers (default f32)"},
-    {"kernels", "NAME", TEXT(kernels), "kernel variant, see simbert doctor (default the fastest)"},
-    {"threads", "N", NUMBER(threads, 0, 1024), "threads that compute; 0 is one a processor"},
-    {"max-queue", "N", NUMBER(max_queue, 1, 1e6), "requests that may wait; further ones get status 429"},
-    {"max-batch-tokens", "N", NUMBER(max_batch_tokens, 1, 1e6), "tokens of one pass through the network"},
-    {"max-batch-rows", "N", NUMBER(max_batch_rows, 1, 1e5), "texts of one pass through the network"},
-    {"max-generation-bytes", "N", NUMBER(max_generation_bytes, 0, 1e15),
-     "caches of all paraphrase requests at work; 0: a quarter of the memory"},
-    {"max-client-batch", "N", NUMBER(max_client_batch, 1, 1e6), "inputs of one request"},
-    {"max-body-bytes", "N", NUMBER(max_body_bytes, 1, 1e12), "largest request body; larger ones get status 413"},
-    {"max-connections", "N", NUMBER(max_connections, 1, 1e6), "connections at a time; further ones wait"},
-    {"request-timeout-ms", "N", NUMBER(request_timeout_ms, 0, 1e9), "deadline of requests that set none; 0: none"},
-    {"receive-timeout-ms", "N", NUMBER(receive_timeout_ms, 1, 1e9), "for a request to arrive, and for silence"},
-    {"api-key", "KEY", TEXT(api_key), "requests must send it as \"authorization: Bearer KEY\""},
-    {"no-log-requests", NULL, SB_OPTION_FLAG, offsetof(struct settings, no_log_requests), 0, 0, "log no line a request"},
-    {"log-level", "debug|info|warn|error|none", SB_OPTION_STRING, offsetof(struct settings, log_level), 0, 0,
-     "what the log on stderr holds"},
-    {"log-json", NULL, SB_OPTION_FLAG, offsetof(struct settings, log_json), 0, 0, "log lines are JSON objects"},
-    {0},
-};
-static const struct sb_option_group groups[] = {{options, 0}, {0}};
-
-static void defaults(void *given)
+static void list_options(struct sb_option table[SERVE_OPTIONS], struct settings *s)
 {
-    struct settings *s = given;
-    s->server = sb_server_defaults();
-    s->port = s->server.port;
-    s->threads = s->server.threads;
-    s->max_queue = (int64_t)s->server.max_queue;
-    s->max_batch_tokens = (int64_t)s->server.max_batch_tokens;
-    s->max_batch_rows = (int64_t)s->server.max_batch_rows;
-    s->max_generation_bytes = (int64_t)s->server.max_generation_bytes;
-    s->max_client_batch = (int64_t)s->server.max_client_batch;
-    s->max_body_bytes = (int64_t)s->server.max_body_bytes;
-    s->max_connections = s->server.max_connections;
-    s->request_timeout_ms = s->server.request_timeout_ms;
-    s->receive_timeout_ms = s->server.receive_timeout_ms;
-    s->no_log_requests = !s->server.log_requests;
-    s->log_level = "info";
+    struct sb_server_options *o = &s->server;
+    const struct sb_option options[] = {
+        {.name = "host", .type = SB_OPTION_TEXT, .value = &o->host, .argument = "HOST", .help = "address to listen on; 0.0.0.0 is all"},
+        {.name = "port", .type = SB_OPTION_INT, .value = &o->port, .low = 0, .high = 65535, .argument = "N",
+         .help = "port to listen on; 0: any free one, the log says which"},
+        {.name = "data", .type = SB_OPTION_TEXT, .value = &o->data, .argument = "DIR", .help = "where collections are kept; made if needed"},
+        {.name = "api-key", .type = SB_OPTION_TEXT, .value = &o->api_key, .argument = "KEY", .default_text = "none",
+         .help = "clients must send \"authorization: Bearer KEY\"; the environment hides it from other users"},
+        {.name = "log-level", .type = SB_OPTION_CHOICE, .value = &s->log_level, .choices = "debug, info, warn, error, none",
+         .argument = "LEVEL", .help = "what the log on standard error holds"},
+        {.name = "log-format", .type = SB_OPTION_CHOICE, .value = &s->log_format, .choices = "text, json", .argument = "FORM",
+         .help = "form of its lines"},
+        {.name = "log-requests", .type = SB_OPTION_FLAG, .value = &o->log_requests, .help = "log a line a request"},
+        {0},
+    };
+    _Static_assert(sizeof options == SERVE_OPTIONS * sizeof *options, "SERVE_OPTIONS");
+    memcpy(table, options, sizeof options);
 }
 
-static struct sb_server_options server_options(const struct settings *s)
+static void list_limits(struct sb_option limits[LIMIT_OPTIONS], struct sb_server_options *o)
 {
-    struct sb_server_options o = s->server;
-    o.port = (int)s->port;
-    o.threads = (int)s->threads;
-    o.max_queue = (size_t)s->max_queue;
-    o.max_batch_tokens = (size_t)s->max_batch_tokens;
-    o.max_batch_rows = (size_t)s->max_batch_rows;
-    o.max_generation_bytes = (size_t)s->max_generation_bytes;
-    o.max_client_batch = (size_t)s->max_client_batch;
-    o.max_body_bytes = (size_t)s->max_body_bytes;
-    o.max_connections = (int)s->max_connections;
-    o.request_timeout_ms = (int)s->request_timeout_ms;
-    o.receive_timeout_ms = (int)s->receive_timeout_ms;
-    o.log_requests = !s->no_log_requests;
-    return o;
+    const struct sb_option options[] = {
+        {.name = "threads", .type = SB_OPTION_INT, .value = &o->threads, .low = 0, .high = 1024, .argument = "N",
+         .default_text = "0, as many as there are processors", .help = "threads that compute"},
+        {.name = "max-queue", .type = SB_OPTION_SIZE, .value = &o->max_queue, .low = 1, .high = 1 << 20, .argument = "N",
+         .help = "pieces of work that wait; requests that come with more get 429 and Retry-After"},
+        {.name = "max-batch-tokens", .type = SB_OPTION_SIZE, .value = &o->max_batch_tokens, .low = 1, .high = 1 << 20, .argument = "N",
+         .help = "tokens of one pass through the network"},
+        {.name = "max-batch-rows", .type = SB_OPTION_SIZE, .value = &o->max_batch_rows, .low = 1, .high = 1 << 16, .argument = "N",
+         .help = "rows of one pass"},
+        {.name = "max-generation-bytes", .type = SB_OPTION_SIZE, .value = &o->max_generation_bytes, .low = 0, .high = 1e15,
+         .argument = "N", .default_text = "0, a quarter of the memory", .help = "caches of all paraphrase requests that run"},
+        {.name = "max-client-batch", .type = SB_OPTION_SIZE, .value = &o->max_client_batch, .low = 1, .high = 1 << 20, .argument = "N",
+         .help = "inputs of one request"},
+        {.name = "max-body-bytes", .type = SB_OPTION_SIZE, .value = &o->max_body_bytes, .low = 1024, .high = 1 << 30, .argument = "N",
+         .help = "bytes of one request's body; larger ones get 413"},
+        {.name = "max-connections", .type = SB_OPTION_INT, .value = &o->max_connections, .low = 1, .high = 1 << 16, .argument = "N",
+         .help = "connections at a time; further ones wait"},
+        {.name = "request-timeout-ms", .type = SB_OPTION_INT, .value = &o->request_timeout_ms, .low = 0, .high = 3600000,
+         .argument = "N", .help = "deadline of requests that set none with x-request-timeout-ms; past it they get 504; 0: none"},
+        {.name = "receive-timeout-ms", .type = SB_OPTION_INT, .value = &o->receive_timeout_ms, .low = 100, .high = 3600000,
+         .argument = "N", .help = "time for a request to arrive completely, and for a silent connection"},
+        {0},
+    };
+    _Static_assert(sizeof options == LIMIT_OPTIONS * sizeof *options, "LIMIT_OPTIONS");
+    memcpy(limits, options, sizeof options);
 }
 
-/* Splits "NAME=DIR"; a value with a slash before the first "=" is a directory. *copy is what the caller frees. */
-static bool parse_model(struct sb_server_model *model, char **copy, const char *value)
+/* "NAME=DIR" or "DIR"; a folder whose name holds "=" is a folder. dir is malloc'd, name points into text's copy. */
+static enum sb_status read_model(struct sb_server_model *model, const char *text, struct sb_error *error)
 {
-    *copy = strdup(value);
-    if (!*copy)
-        return false;
-    char *equals = *copy + strcspn(*copy, "=/");
-    *model = (struct sb_server_model){.dir = *copy};
-    if (*equals == '=') {
-        *equals = '\0';
-        *model = (struct sb_server_model){.name = *copy, .dir = equals + 1};
+    const char *equals = sb_folder_exists(text) ? NULL : strchr(text, '=');
+    char *dir = strdup(equals ? equals + 1 : text);
+    char *name = equals ? strndup(text, (size_t)(equals - text)) : NULL;
+    *model = (struct sb_server_model){.name = name, .dir = dir};
+    return dir && (name || !equals) ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for the models");
+}
+
+static void free_models(struct sb_server_model *models, size_t count)
+{
+    for (size_t i = 0; i < count && models; i++) {
+        free((char *)models[i].name);
+        free((char *)models[i].dir);
     }
-    return true;
+    free(models);
 }
 
-/* The models that are named, or the default one. copies[count] are the caller's to free, also on failure. */
-static enum sb_status find_models(struct sb_server_model *models, char **copies, size_t *count,
-                                  const struct sb_option_list *named, struct sb_error *error)
+static enum sb_status serve(struct settings *s, struct sb_error *error)
 {
-    *count = 0;
-    if (named->count == 0) {
-        enum sb_status status = sb_find_model(&copies[0], NULL, error);
-        models[0] = (struct sb_server_model){.dir = copies[0]};
-        *count = status == SB_OK;
-        return status;
+    enum sb_log_level level = SB_LOG_INFO;
+    size_t count = s->models.count ? s->models.count : 1;
+    struct sb_server_model *models = calloc(count, sizeof *models);
+    enum sb_status status = models ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for the models");
+    for (size_t i = 0; i < s->models.count && status == SB_OK; i++)
+        status = read_model(&models[i], s->models.items[i], error);
+    if (status == SB_OK && s->models.count == 0) {
+        char *dir;
+        status = sb_model_find(&dir, NULL, error);
+        models[0].dir = dir;
     }
-    for (size_t i = 0; i < named->count; i++) {
-        if (!parse_model(&models[i], &copies[i], named->values[i]))
-            return sb_fail(error, SB_NO_MEMORY, "out of memory");
-        *count = i + 1;
+    if (status == SB_OK) {
+        if (sb_log_level_parse(s->log_level, &level))
+            sb_log_set_level(level);
+        sb_log_json(strcmp(s->log_format, "json") == 0);
+        s->server.models = models;
+        s->server.model_count = count;
+        status = sb_server_run(&s->server, error);
     }
-    return SB_OK;
+    free_models(models, count);
+    return status;
 }
 
-static enum sb_exit run(const void *given, const struct sb_arguments *arguments)
+int sb_command_serve(char **argv, struct sb_error *error)
 {
-    const struct settings *settings = given;
-    struct sb_error error;
-    struct sb_server_model models[SB_OPTION_LIST_MAX];
-    char *copies[SB_OPTION_LIST_MAX] = {0};
-    enum sb_log_level level;
-    if (arguments->count > 0)
-        return sb_exit_usage("unexpected argument \"%.80s\"; serve has only options", arguments->items[0]);
-    if (sb_log_level_parse(settings->log_level, &level))
-        sb_log_set_level(level);
-    sb_log_json(settings->log_json);
-
-    struct sb_server_options server = server_options(settings);
-    enum sb_status status = find_models(models, copies, &server.model_count, &settings->models, &error);
-    server.models = models;
-    if (status == SB_OK)
-        status = sb_server_run(&server, &error);
-    for (size_t i = 0; i < server.model_count; i++)
-        free(copies[i]);
-    return status == SB_OK ? SB_EXIT_OK : sb_exit_failure(&error);
+    static const char about[] =
+        "Usage: simbert serve [OPTION]...\n"
+        "\n"
+        "Answers over HTTP until SIGTERM or SIGINT, then finishes what runs. GET /docs describes the routes.\n";
+    static const char examples[] =
+        "  simbert serve\n"
+        "  simbert serve --host 0.0.0.0 --port 80 --data /var/lib/simbert --log-format json\n"
+        "  simbert serve --model small=models/simbert-small-zh --model bge=models/bge-small-zh --default-model small\n"
+        "  SIMBERT_PORT=9000 SIMBERT_API_KEY=secret simbert serve\n"
+        "  curl -s http://127.0.0.1:8080/v1/embeddings -H 'content-type: application/json' -d '{\"input\": \"怎么退货\"}'\n";
+    struct settings s = {.server = sb_server_defaults(), .log_level = "info", .log_format = "text"};
+    const struct sb_option model_options[] = {
+        {.name = "model", .type = SB_OPTION_LIST, .value = &s.models, .argument = "[NAME=]DIR", .default_text = SB_MODEL_HELP_DEFAULT,
+         .help = "model directory, and what requests call it (else the directory's last part); may be given several times"},
+        {.name = "default-model", .type = SB_OPTION_TEXT, .value = &s.server.default_model, .argument = "NAME",
+         .default_text = "the first", .help = "the model of requests that name none"},
+        {.name = "kernels", .type = SB_OPTION_TEXT, .value = &s.server.kernels, .argument = "NAME", .default_text = "the fastest",
+         .help = SB_KERNELS_HELP},
+        {.name = "dtype", .type = SB_OPTION_CHOICE, .value = &s.server.dtype, .choices = SB_DTYPE_CHOICES, .argument = "TYPE",
+         .default_text = "f32", .help = SB_DTYPE_HELP},
+        {0},
+    };
+    struct sb_option options[SERVE_OPTIONS], limits[LIMIT_OPTIONS];
+    const struct sb_option_group groups[] = {{"Options", options}, {"Models", model_options}, {"Limits", limits}, {0}};
+    int count, exit;
+    list_options(options, &s);
+    list_limits(limits, &s.server);
+    if (sb_command_begin(about, groups, examples, argv, &count, &exit, error)) {
+        if (count > 0) {
+            sb_fail(error, SB_INVALID, "it takes options only, not \"%s\"", argv[0]);
+            exit = SB_EXIT_USAGE;
+        } else {
+            exit = sb_exit(serve(&s, error));
+        }
+    }
+    sb_option_list_free(&s.models);
+    return exit;
 }
-
-const struct sb_command sb_command_serve = {
-    .name = "serve",
-    .summary = "answers over HTTP until SIGTERM or SIGINT",
-    .usage = "",
-    .details = "Serves embeddings, paraphrases and collections of sentences; docs/api.md lists the requests. Logs to\n"
-               "stderr. A signal lets running requests finish; a second one does not.\n",
-    .examples = "  simbert serve\n"
-                "  simbert serve --host 0.0.0.0 --port 80 --data /var/lib/simbert\n"
-                "  simbert serve --model small=models/simbert-small-zh --model base=/srv/simbert-base\n",
-    .groups = groups,
-    .settings_size = sizeof(struct settings),
-    .defaults = defaults,
-    .run = run,
-};

@@ -1,45 +1,31 @@
-/* simbert tokenize: ids, tokens and offsets of each text. */
+/* simbert tokenize: needs a vocabulary, no weights. */
 #include "cli/command.h"
-#include "cli/open_model.h"
+#include "cli/model_choice.h"
 #include "cli/output.h"
+#include "cli/text_options.h"
 #include "cli/texts.h"
 #include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+enum { BATCH = 1000 };
+
 struct settings {
-    const char *model, *tokenizer;
-    int64_t max_length;
-    bool no_special, json;
+    const char *model;
+    bool special;
+    size_t max_length;
+    struct sb_text_choice texts;
 };
 
-static const struct sb_option options[] = {
-    {"model", "DIR", SB_OPTION_STRING, offsetof(struct settings, model), 0, 0, SB_MODEL_HELP},
-    {"tokenizer", "FILE", SB_OPTION_STRING, offsetof(struct settings, tokenizer), 0, 0,
-     "vocab.txt, tokenizer.json or SentencePiece model, instead of a model's"},
-    {"max-length", "N", SB_OPTION_INT, offsetof(struct settings, max_length), 0, 1e6,
-     "tokens to keep, special ones included; 0: all"},
-    {"no-special", NULL, SB_OPTION_FLAG, offsetof(struct settings, no_special), 0, 0, "without [CLS] and [SEP]"},
-    {"json", NULL, SB_OPTION_FLAG, offsetof(struct settings, json), 0, 0, "one JSON object a line"},
-    {0},
-};
-static const struct sb_option_group groups[] = {{options, 0}, {0}};
-
-static enum sb_status open_tokenizer(struct sb_tokenizer **tokenizer, const struct settings *settings,
-                                     struct sb_error *error)
+static void put_text(struct sb_buffer *out, const struct sb_tokenizer *tokenizer, const struct sb_encoding *encoding)
 {
-    char *dir = NULL;
-    if (settings->tokenizer)
-        return sb_tokenizer_open(tokenizer, settings->tokenizer, error);
-    enum sb_status status = sb_find_model(&dir, settings->model, error);
-    if (status == SB_OK)
-        status = sb_tokenizer_open(tokenizer, dir, error);
-    free(dir);
-    return status;
+    for (size_t i = 0; i < encoding->length; i++)
+        sb_buffer_format(out, "%s%s/%d", i ? " " : "", sb_encoding_token(encoding, tokenizer, i), encoding->ids[i]);
+    sb_buffer_text(out, "\n");
 }
 
-static void print_json(struct sb_buffer *out, const struct sb_encoding *encoding, const struct sb_tokenizer *tokenizer)
+static void put_json(struct sb_buffer *out, const struct sb_tokenizer *tokenizer, const struct sb_encoding *encoding)
 {
     for (size_t i = 0; i < encoding->length; i++)
         sb_buffer_format(out, "%s%d", i ? "," : "{\"ids\":[", encoding->ids[i]);
@@ -61,77 +47,87 @@ static void print_json(struct sb_buffer *out, const struct sb_encoding *encoding
     sb_buffer_text(out, "]}\n");
 }
 
-static void print_text(struct sb_buffer *out, const struct sb_encoding *encoding, const struct sb_tokenizer *tokenizer)
+static enum sb_status encode(const struct settings *settings, const struct sb_tokenizer *tokenizer, struct sb_text text,
+                             struct sb_encoding *encoding, struct sb_error *error)
 {
-    for (size_t i = 0; i < encoding->length; i++)
-        sb_buffer_format(out, "%s%s/%d", i ? " " : "", sb_encoding_token(encoding, tokenizer, i), encoding->ids[i]);
-    sb_buffer_text(out, "\n");
+    if (!settings->special)
+        return sb_tokenizer_encode_plain(tokenizer, encoding, text.text, text.size, error);
+    return sb_tokenizer_encode(tokenizer, encoding, text.text, text.size, NULL, 0, settings->max_length, error);
 }
 
-static enum sb_status encode(struct sb_encoding *encoding, const struct sb_tokenizer *tokenizer,
-                             const struct sb_text *text, const struct settings *settings, struct sb_error *error)
+static enum sb_status tokenize(const struct settings *settings, const struct sb_tokenizer *tokenizer, struct sb_texts *texts,
+                               struct sb_error *error)
 {
-    if (settings->no_special)
-        return sb_tokenizer_encode_plain(tokenizer, encoding, text->data, text->size, error);
-    return sb_tokenizer_encode(tokenizer, encoding, text->data, text->size, NULL, 0, (size_t)settings->max_length,
-                               error);
-}
-
-static enum sb_exit tokenize_all(const struct sb_tokenizer *tokenizer, struct sb_texts *texts,
-                                 const struct settings *settings)
-{
-    struct sb_error error;
+    struct sb_text_batch batch = {0};
     struct sb_encoding encoding = {0};
     struct sb_buffer out = {0};
-    enum sb_exit result = SB_EXIT_OK;
-    do {
-        enum sb_status status = sb_texts_next(texts, &error);
-        for (size_t i = 0; i < texts->count && status == SB_OK; i++) {
-            status = encode(&encoding, tokenizer, &texts->items[i], settings, &error);
-            if (status == SB_OK && settings->json)
-                print_json(&out, &encoding, tokenizer);
-            else if (status == SB_OK)
-                print_text(&out, &encoding, tokenizer);
+    enum sb_status status;
+    while ((status = sb_texts_read(texts, &batch, BATCH, error)) == SB_OK && batch.count > 0) {
+        for (size_t i = 0; i < batch.count && status == SB_OK; i++) {
+            status = encode(settings, tokenizer, sb_text_at(&batch, i), &encoding, error);
+            if (status != SB_OK)
+                break;
+            if (settings->texts.json)
+                put_json(&out, tokenizer, &encoding);
+            else
+                put_text(&out, tokenizer, &encoding);
         }
+        if (status == SB_OK)
+            status = sb_output_write(&out, error);
         if (status != SB_OK)
-            result = sb_exit_failure(&error);
-        else if (!sb_output(&out, &error))
-            result = sb_output_failure(&error);
-    } while (result == SB_EXIT_OK && texts->count > 0);
+            break;
+    }
     sb_buffer_free(&out);
     sb_encoding_free(&encoding);
-    return result;
+    sb_text_batch_free(&batch);
+    return status;
 }
 
-static enum sb_exit run(const void *given, const struct sb_arguments *arguments)
+static enum sb_status run(const struct settings *settings, char **arguments, int count, struct sb_error *error)
 {
-    const struct settings *settings = given;
-    struct sb_error error;
     struct sb_tokenizer *tokenizer = NULL;
-    struct sb_texts texts;
-    enum sb_exit result;
-    if (settings->no_special && settings->max_length > 0)
-        return sb_exit_usage("--max-length counts the special tokens, which --no-special leaves out");
-    if (open_tokenizer(&tokenizer, settings, &error) != SB_OK ||
-        sb_texts_open(&texts, arguments, NULL, &error) != SB_OK) {
-        result = sb_exit_failure(&error);
-    } else {
-        result = tokenize_all(tokenizer, &texts, settings);
-        sb_texts_close(&texts);
-    }
+    struct sb_texts *texts = NULL;
+    char *dir = NULL;
+    enum sb_status status = sb_texts_open(&texts, arguments, count, settings->texts.input, error);
+    if (status == SB_OK)
+        status = sb_model_find(&dir, settings->model, error);
+    if (status == SB_OK)
+        status = sb_tokenizer_open(&tokenizer, dir, error);
+    if (status == SB_OK)
+        status = tokenize(settings, tokenizer, texts, error);
     sb_tokenizer_free(tokenizer);
-    return result;
+    free(dir);
+    sb_texts_close(texts);
+    return status;
 }
 
-const struct sb_command sb_command_tokenize = {
-    .name = "tokenize",
-    .summary = "prints the tokens of each text",
-    .usage = "[TEXT]...",
-    .details = "Reads the arguments, or one text a line from standard input. Prints TOKEN/ID..., with --json\n"
-               "{\"ids\":[...],\"tokens\":[...],\"offsets\":[[0,1],null,...]}; offsets count characters. Needs no weights.\n",
-    .examples = "  simbert tokenize 花呗怎么还款\n"
-                "  simbert tokenize --tokenizer vocab.txt --json < sentences.txt\n",
-    .groups = groups,
-    .settings_size = sizeof(struct settings),
-    .run = run,
-};
+int sb_command_tokenize(char **argv, struct sb_error *error)
+{
+    static const char about[] =
+        "Usage: simbert tokenize [OPTION]... [TEXT]...\n"
+        "\n"
+        "Prints the tokens of each text as token/id, or with --json {\"ids\",\"tokens\",\"offsets\"}: offsets are the [start, end)\n"
+        "of each token in characters of the text, null for [CLS] and [SEP]. Only the vocabulary is read: --model may be\n"
+        "a directory without weights, or a file: vocab.txt, tokenizer.json or a SentencePiece .model.\n";
+    static const char examples[] =
+        "  simbert tokenize 怎么申请退货\n"
+        "  simbert tokenize --no-special --json < questions.txt\n"
+        "  simbert tokenize --model vocab.txt 怎么申请退货\n";
+    struct settings settings = {.special = true, .texts = sb_text_choice_defaults()};
+    const struct sb_option options[] = {
+        {.name = "model", .type = SB_OPTION_TEXT, .value = &settings.model, .argument = "DIR",
+         .default_text = SB_MODEL_HELP_DEFAULT, .help = "model directory, or vocabulary file"},
+        {.name = "special", .type = SB_OPTION_FLAG, .value = &settings.special, .help = "with [CLS] and [SEP]"},
+        {.name = "max-length", .type = SB_OPTION_SIZE, .value = &settings.max_length, .low = 0, .high = 1 << 20, .argument = "N",
+         .help = "cut what is longer than N tokens, [CLS] and [SEP] included; 0: nothing"},
+        {.name = "input", .type = SB_OPTION_TEXT, .value = &settings.texts.input, .argument = "FILE", .default_text = SB_INPUT_DEFAULT,
+         .help = SB_INPUT_HELP},
+        {.name = "json", .type = SB_OPTION_FLAG, .value = &settings.texts.json, .help = SB_JSON_HELP},
+        {0},
+    };
+    const struct sb_option_group groups[] = {{"Options", options}, {0}};
+    int count, exit;
+    if (!sb_command_begin(about, groups, examples, argv, &count, &exit, error))
+        return exit;
+    return sb_exit(run(&settings, argv, count, error));
+}
