@@ -138,6 +138,9 @@ START_TEST(collections_are_created_listed_and_dropped)
     ck_assert_ptr_nonnull(strstr(error.message, "'a' does not exist"));
     ck_assert_int_eq(sb_store_create(store, &info, NULL, NULL), SB_OK);
     ck_assert_int_eq(count_of(store, "a"), 0);
+    sb_store_close(store);
+    store = open_store("a.db"); /* the new one may have the old one's key, but not its sentences */
+    ck_assert_int_eq(count_of(store, "a"), 0);
     static const char *const bad[] = {"", ".x", "a/b", "a b", "问", "0123456789012345678901234567890123456789012345678901234567890123x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct sb_collection_info refused = info_of("", DIMENSIONS);
