@@ -1,6 +1,7 @@
 /*
- * Any request must be answered exactly once, with a sensible status and well-formed JSON, and leave nothing behind. Input: a line
- * "METHOD PATH?QUERY", then the body. The handlers run with everything below them but HTTP: tiny-bert, scheduler, database.
+ * Any request must be answered exactly once, with a sensible status and well-formed JSON, and leave nothing behind.
+ * Input: a line "METHOD PATH?QUERY", then the body. The handlers run with everything below them but HTTP: tiny-bert,
+ * scheduler, database.
  */
 #include "tests/unit/server/handlers.h"
 
@@ -21,7 +22,8 @@ static char folder[512];
 
 static void close_at_exit(void)
 {
-    static const char *const files[] = {"simbert.db", "simbert.db-wal", "simbert.db-shm", "simbert.db-journal", "simbert.db.lock"};
+    static const char *const files[] = {"simbert.db", "simbert.db-wal", "simbert.db-shm", "simbert.db-journal",
+                                        "simbert.db.lock"};
     handlers_close(&server);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[600];

@@ -1,6 +1,6 @@
 /*
- * Handlers without HTTP: a server's parts around tiny-bert, requests made by hand, replies kept. Static: each program links alone,
- * and what server/http.c would define is defined here, so that the linker leaves http.c out.
+ * Handlers without HTTP: a server's parts around tiny-bert, requests made by hand, replies kept. Static: each program
+ * links alone, and what server/http.c would define is defined here, so that the linker leaves http.c out.
  */
 #ifndef SB_TESTS_SERVER_HANDLERS_H
 #define SB_TESTS_SERVER_HANDLERS_H
@@ -124,9 +124,10 @@ static inline void set_query(struct call *call, char *path)
     }
 }
 
-/* Runs the request to its end, within the server's request_timeout_ms; false when no route fits. The reply is in call->request.reply until call_clear. */
-static inline bool call_run(struct call *call, struct sb_server *server, const char *method, const char *path, const void *body,
-                            size_t size)
+/* Runs the request to its end, within the server's request_timeout_ms; false when no route fits. The reply is in
+ * call->request.reply until call_clear. */
+static inline bool call_run(struct call *call, struct sb_server *server, const char *method, const char *path,
+                            const void *body, size_t size)
 {
     struct sb_request *r = &call->request;
     struct sb_route_match match;

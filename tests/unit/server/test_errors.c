@@ -10,12 +10,14 @@ static const struct {
     const char *body;
 } errors[] = {
     {SB_STYLE_OPENAI, SB_PROBLEM_INVALID, "input", "wrong", 400,
-     "{\"error\":{\"message\":\"wrong\",\"type\":\"invalid_request_error\",\"param\":\"input\",\"code\":\"validation\"}}"},
+     "{\"error\":{\"message\":\"wrong\",\"type\":\"invalid_request_error\",\"param\":\"input\",\"code\":\"validation\"}"
+     "}"},
     {SB_STYLE_OPENAI, SB_PROBLEM_OVERLOADED, NULL, "full", 429,
      "{\"error\":{\"message\":\"full\",\"type\":\"rate_limit_error\",\"param\":null,\"code\":\"overloaded\"}}"},
     {SB_STYLE_OPENAI, SB_PROBLEM_DEADLINE, NULL, "late", 504,
      "{\"error\":{\"message\":\"late\",\"type\":\"server_error\",\"param\":null,\"code\":\"deadline\"}}"},
-    {SB_STYLE_TEI, SB_PROBLEM_INVALID, "inputs", "a \"b\"", 422, "{\"error\":\"a \\\"b\\\"\",\"error_type\":\"Validation\"}"},
+    {SB_STYLE_TEI, SB_PROBLEM_INVALID, "inputs", "a \"b\"", 422,
+     "{\"error\":\"a \\\"b\\\"\",\"error_type\":\"Validation\"}"},
     {SB_STYLE_TEI, SB_PROBLEM_EMPTY, NULL, "e", 400, "{\"error\":\"e\",\"error_type\":\"Empty\"}"},
     {SB_STYLE_TEI, SB_PROBLEM_TOKENIZER, NULL, "t", 422, "{\"error\":\"t\",\"error_type\":\"Tokenizer\"}"},
     {SB_STYLE_TEI, SB_PROBLEM_OVERLOADED, NULL, "o", 429, "{\"error\":\"o\",\"error_type\":\"Overloaded\"}"},
@@ -40,8 +42,9 @@ static const struct {
     enum sb_status status;
     int http;
 } statuses[] = {
-    {SB_INVALID, 400}, {SB_NOT_FOUND, 404}, {SB_CONFLICT, 409}, {SB_IO, 507},       {SB_CORRUPT, 500},   {SB_UNSUPPORTED, 400},
-    {SB_LIMIT, 400},   {SB_NO_MEMORY, 503}, {SB_DEADLINE, 504}, {SB_CANCELLED, 503}, {SB_INTERNAL, 500}, {SB_OVERLOADED, 429},
+    {SB_INVALID, 400},  {SB_NOT_FOUND, 404},   {SB_CONFLICT, 409}, {SB_IO, 507},
+    {SB_CORRUPT, 500},  {SB_UNSUPPORTED, 400}, {SB_LIMIT, 400},    {SB_NO_MEMORY, 503},
+    {SB_DEADLINE, 504}, {SB_CANCELLED, 503},   {SB_INTERNAL, 500}, {SB_OVERLOADED, 429},
 };
 
 START_TEST(every_status_has_a_problem)

@@ -51,7 +51,8 @@ static const struct {
     const char *method, *path, *body, *member, *value;
 } good[] = {
     {"POST", "/v1/embeddings", "{\"input\":\"天天\"}", "object", "\"list\""},
-    {"POST", "/v1/embeddings", "{\"input\":\"天天\",\"model\":\"tiny\",\"user\":\"u\",\"unknown\":1}", "model", "\"tiny\""},
+    {"POST", "/v1/embeddings", "{\"input\":\"天天\",\"model\":\"tiny\",\"user\":\"u\",\"unknown\":1}", "model",
+     "\"tiny\""},
     {"POST", "/v1/embeddings", "{\"input\":\"天天\"}", "usage", "{\"prompt_tokens\":4,\"total_tokens\":4}"},
     {"POST", "/v1/embeddings", "{\"input\":[\"天\",\"天天\"]}", "data.1.index", "1"},
     {"POST", "/v1/embeddings", "{\"input\":[5,6,7]}", "usage.total_tokens", "5"},
@@ -62,10 +63,13 @@ static const struct {
     {"POST", "/rerank", "{\"query\":\"天\",\"texts\":[\"地\",\"天\"]}", "0.text", NULL},
     {"POST", "/rerank", "{\"query\":\"天\",\"texts\":[\"地\",\"天\"]}", "0.score", "1"},
     {"POST", "/v1/rerank", "{\"query\":\"天\",\"documents\":[\"地\",\"天\"],\"top_n\":1}", "results.1", NULL},
-    {"POST", "/v1/rerank", "{\"query\":\"天\",\"documents\":[\"地\",\"天\"],\"return_documents\":true}", "results.0.document.text", "\"天\""},
+    {"POST", "/v1/rerank", "{\"query\":\"天\",\"documents\":[\"地\",\"天\"],\"return_documents\":true}",
+     "results.0.document.text", "\"天\""},
     {"POST", "/v1/rerank", "{\"query\":\"天\",\"documents\":[\"地\",\"天\"]}", "results.0.index", "1"},
-    {"POST", "/tokenize", "{\"inputs\":\"天ab\"}", "0.1", "{\"id\":170,\"text\":\"天\",\"special\":false,\"start\":0,\"stop\":1}"},
-    {"POST", "/tokenize", "{\"inputs\":\"天\"}", "0.0", "{\"id\":2,\"text\":\"[CLS]\",\"special\":true,\"start\":null,\"stop\":null}"},
+    {"POST", "/tokenize", "{\"inputs\":\"天ab\"}", "0.1",
+     "{\"id\":170,\"text\":\"天\",\"special\":false,\"start\":0,\"stop\":1}"},
+    {"POST", "/tokenize", "{\"inputs\":\"天\"}", "0.0",
+     "{\"id\":2,\"text\":\"[CLS]\",\"special\":true,\"start\":null,\"stop\":null}"},
     {"POST", "/tokenize", "{\"inputs\":[\"天\",\"地\"],\"add_special_tokens\":false}", "1.0.text", "\"地\""},
     {"POST", "/decode", "{\"ids\":[2,170,170,3]}", "", "[\"天天\"]"},
     {"POST", "/decode", "{\"ids\":[[170],[2,170]],\"skip_special_tokens\":true}", "", "[\"天\",\"天\"]"},
@@ -73,8 +77,10 @@ static const struct {
     {"GET", "/info", "", "max_input_length", "64"},
     {"GET", "/info", "", "max_client_batch_size", "16"},
     {"GET", "/health", "", "status", "\"ok\""},
-    {"POST", "/v1/paraphrases", "{\"input\":\"天天\",\"n\":2,\"num_candidates\":4,\"max_new_tokens\":6,\"seed\":1}", "object", "\"list\""},
-    {"POST", "/v1/paraphrases", "{\"input\":[\"天\",\"地\"],\"num_beams\":3,\"n\":2,\"max_new_tokens\":6}", "data.1.index", "1"},
+    {"POST", "/v1/paraphrases", "{\"input\":\"天天\",\"n\":2,\"num_candidates\":4,\"max_new_tokens\":6,\"seed\":1}",
+     "object", "\"list\""},
+    {"POST", "/v1/paraphrases", "{\"input\":[\"天\",\"地\"],\"num_beams\":3,\"n\":2,\"max_new_tokens\":6}",
+     "data.1.index", "1"},
     {"GET", "/gen_synonyms?text=%E5%A4%A9&n=4&k=2", "", "desc", "\"succeeded\""},
     {"GET", "/gen_synonyms?text=%E5%A4%A9&n=2&k=9", "", "code", "0"},
     {"PUT", "/v1/collections/faq", "", "model", "\"tiny\""},
@@ -128,7 +134,8 @@ static const struct {
     {"POST", "/v1/embeddings", "{\"input\":[-1]}", 400, "0 to 199"},
     {"POST", "/v1/embeddings", "{\"input\":[1.5]}", 400, "0 to 199"},
     {"POST", "/v1/embeddings", "{\"input\":[" EIGHT "," EIGHT ",\"a\"]}", 400, "17 elements"},
-    {"POST", "/v1/embeddings", "{\"input\":\"a\",\"model\":\"nope\"}", 404, "there is no model \"nope\"; this server has tiny"},
+    {"POST", "/v1/embeddings", "{\"input\":\"a\",\"model\":\"nope\"}", 404,
+     "there is no model \"nope\"; this server has tiny"},
     {"POST", "/v1/embeddings", "{\"input\":\"a\",\"model\":1}", 400, "model"},
     {"POST", "/v1/embeddings", "{\"input\":\"a\",\"dimensions\":33}", 400, "have 32"},
     {"POST", "/v1/embeddings", "{\"input\":\"a\",\"dimensions\":0}", 400, "dimensions"},
@@ -139,9 +146,11 @@ static const struct {
     {"POST", "/embed", "{\"inputs\":\"" LONG_TEXT "\",\"truncate\":false}", 422, "82 tokens"},
     {"POST", "/embed", "{\"inputs\":\"a\",\"truncation_direction\":\"up\"}", 422, "left and right"},
     {"POST", "/similarity", "{\"inputs\":\"a\"}", 422, "source_sentence"},
-    {"POST", "/similarity", "{\"inputs\":{\"source_sentence\":\"a\",\"sentences\":[]}}", 400, "sentences is an empty list"},
+    {"POST", "/similarity", "{\"inputs\":{\"source_sentence\":\"a\",\"sentences\":[]}}", 400,
+     "sentences is an empty list"},
     {"POST", "/similarity", "{\"inputs\":{\"sentences\":[\"a\"]}}", 400, "source_sentence is missing"},
-    {"POST", "/similarity", "{\"inputs\":{\"source_sentence\":\"a\",\"sentences\":[\"b\"]},\"parameters\":1}", 422, "parameters"},
+    {"POST", "/similarity", "{\"inputs\":{\"source_sentence\":\"a\",\"sentences\":[\"b\"]},\"parameters\":1}", 422,
+     "parameters"},
     {"POST", "/rerank", "{\"query\":\"a\"}", 400, "texts is missing"},
     {"POST", "/rerank", "{\"texts\":[\"a\"]}", 400, "query is missing"},
     {"POST", "/v1/rerank", "{\"query\":\"a\",\"documents\":[\"b\"],\"top_n\":0}", 400, "top_n"},
@@ -184,8 +193,10 @@ START_TEST(bad_requests)
     const cJSON *message = member(json, openai ? "error.message" : serving ? "desc" : "error");
     char *text = cJSON_PrintUnformatted(json);
     ck_assert_msg(status == bad[_i].status, "%s %s: %d %s", bad[_i].path, bad[_i].body, status, text);
-    ck_assert_msg(cJSON_IsString(message) && strstr(message->valuestring, bad[_i].says), "%s lacks %s", text, bad[_i].says);
-    ck_assert(openai ? cJSON_IsString(member(json, "error.type")) : serving || cJSON_IsString(member(json, "error_type")));
+    ck_assert_msg(cJSON_IsString(message) && strstr(message->valuestring, bad[_i].says), "%s lacks %s", text,
+                  bad[_i].says);
+    ck_assert(openai ? cJSON_IsString(member(json, "error.type"))
+                     : serving || cJSON_IsString(member(json, "error_type")));
     cJSON_free(text);
     cJSON_Delete(json);
 }
@@ -279,7 +290,8 @@ START_TEST(similarity_is_the_cosine)
 {
     int status;
     float a[32], b[32];
-    cJSON *json = ask("POST", "/similarity", "{\"inputs\":{\"source_sentence\":\"天天\",\"sentences\":[\"地\",\"天天\"]}}", &status);
+    cJSON *json = ask("POST", "/similarity",
+                      "{\"inputs\":{\"source_sentence\":\"天天\",\"sentences\":[\"地\",\"天天\"]}}", &status);
     double cosine = member(json, "0")->valuedouble;
     ck_assert_double_eq_tol(member(json, "1")->valuedouble, 1, 1e-6);
     cJSON_Delete(json);
@@ -296,9 +308,11 @@ END_TEST
 
 START_TEST(seeds_make_paraphrases_repeatable)
 {
-    static const char body[] = "{\"input\":\"天天\",\"n\":3,\"num_candidates\":8,\"max_new_tokens\":8,\"top_k\":0,\"seed\":7}";
+    static const char body[] =
+        "{\"input\":\"天天\",\"n\":3,\"num_candidates\":8,\"max_new_tokens\":8,\"top_k\":0,\"seed\":7}";
     int status;
-    cJSON *first = ask("POST", "/v1/paraphrases", body, &status), *second = ask("POST", "/v1/paraphrases", body, &status);
+    cJSON *first = ask("POST", "/v1/paraphrases", body, &status),
+          *second = ask("POST", "/v1/paraphrases", body, &status);
     ck_assert_int_eq(status, 200);
     ck_assert_int_eq(cJSON_GetArraySize(member(first, "data.0.candidates")), 3);
     ck_assert(cJSON_Compare(first, second, true));
@@ -353,8 +367,9 @@ START_TEST(every_route_is_described)
     for (size_t i = 0; i < sb_route_count(); i++) {
         const struct sb_route *route = sb_route_at(i);
         const cJSON *path = cJSON_GetObjectItemCaseSensitive(member(json, "paths"), route->pattern);
-        ck_assert_msg(cJSON_IsString(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItem(path, route->method), "summary")), "%s %s",
-                      route->method, route->pattern);
+        ck_assert_msg(
+            cJSON_IsString(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItem(path, route->method), "summary")),
+            "%s %s", route->method, route->pattern);
     }
     cJSON_Delete(json);
     ck_assert(call_run(&call, &server, "GET", "/docs", "", 0));
@@ -371,11 +386,18 @@ START_TEST(metrics_count)
     cJSON_Delete(ask("POST", "/embed", "{\"inputs\":\"\"}", &status));
     ck_assert(call_run(&call, &server, "GET", "/metrics", "", 0));
     const char *text = call.request.reply.body.data;
-    static const char *const lines[] = {"te_request_count{method=\"batch\"} 1\n", "te_request_success{method=\"batch\"} 1\n",
-                                        "te_request_failure{err=\"empty\"} 1\n", "te_embed_count 2\n", "te_embed_success 2\n",
-                                        "te_request_input_length_sum 7\n", "te_request_input_length_bucket{le=\"4\"} 2\n",
-                                        "te_request_input_length_bucket{le=\"2\"} 0\n", "te_request_duration_count 1\n",
-                                        "te_queue_size 0\n", "simbert_threads 1\n", "simbert_tokens_total 7\n"};
+    static const char *const lines[] = {"te_request_count{method=\"batch\"} 1\n",
+                                        "te_request_success{method=\"batch\"} 1\n",
+                                        "te_request_failure{err=\"empty\"} 1\n",
+                                        "te_embed_count 2\n",
+                                        "te_embed_success 2\n",
+                                        "te_request_input_length_sum 7\n",
+                                        "te_request_input_length_bucket{le=\"4\"} 2\n",
+                                        "te_request_input_length_bucket{le=\"2\"} 0\n",
+                                        "te_request_duration_count 1\n",
+                                        "te_queue_size 0\n",
+                                        "simbert_threads 1\n",
+                                        "simbert_tokens_total 7\n"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ck_assert_msg(strstr(text, lines[i]) != NULL, "no %s", lines[i]);
     call_clear(&call);

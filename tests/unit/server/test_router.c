@@ -16,7 +16,11 @@ static const struct {
     {"HEAD", "/health", SB_ROUTE_FOUND, "GET /health", {0}},
     {"GET", "/v1/models/a:b", SB_ROUTE_FOUND, "GET /v1/models/{model}", {"a:b"}},
     {"PUT", "/v1/collections/faq", SB_ROUTE_FOUND, "PUT /v1/collections/{collection}", {"faq"}},
-    {"GET", "/v1/collections/faq/sentences/a%2Fb", SB_ROUTE_FOUND, "GET /v1/collections/{collection}/sentences/{id}", {"faq", "a%2Fb"}},
+    {"GET",
+     "/v1/collections/faq/sentences/a%2Fb",
+     SB_ROUTE_FOUND,
+     "GET /v1/collections/{collection}/sentences/{id}",
+     {"faq", "a%2Fb"}},
     {"GET", "/v1/collections/faq/sentences", SB_ROUTE_FOUND, "GET /v1/collections/{collection}/sentences", {"faq"}},
     {"GET", "/v1/collections/count/count", SB_ROUTE_FOUND, "GET /v1/collections/{collection}/count", {"count"}},
     {"PATCH", "/v1/collections/faq", SB_ROUTE_WRONG_METHOD, "PUT, GET, DELETE", {0}},
@@ -75,7 +79,8 @@ START_TEST(the_table_is_sound)
         ck_assert_uint_eq(sb_route_index(route), i);
         ck_assert_ptr_nonnull(route->handle);
         for (size_t j = 0; j < i; j++)
-            ck_assert(strcmp(route->method, sb_route_at(j)->method) != 0 || strcmp(route->pattern, sb_route_at(j)->pattern) != 0);
+            ck_assert(strcmp(route->method, sb_route_at(j)->method) != 0 ||
+                      strcmp(route->pattern, sb_route_at(j)->pattern) != 0);
         ck_assert(!route->is_public || strncmp(route->pattern, "/v1/", 4) != 0);
         ck_assert(!route->is_public || strcmp(route->method, "GET") == 0);
     }

@@ -69,7 +69,8 @@ static void send_text(int fd, const char *text)
 static void send_post(int fd, const char *path, const char *headers, const char *body)
 {
     char head[512];
-    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s\r\n", path, strlen(body), headers);
+    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s\r\n", path, strlen(body),
+             headers);
     send_text(fd, head);
     send_text(fd, body);
 }
@@ -103,7 +104,8 @@ static void read_reply(int fd, struct reply *reply)
         reply->status = 0;
 }
 
-static int post(const struct sb_server *server, const char *path, const char *headers, const char *body, struct reply *reply)
+static int post(const struct sb_server *server, const char *path, const char *headers, const char *body,
+                struct reply *reply)
 {
     int fd = dial(server);
     send_post(fd, path, headers, body);
@@ -145,13 +147,34 @@ START_TEST(starts_serves_and_stops)
 }
 END_TEST
 
-static void set_zero_models(struct sb_server_options *o) { o->model_count = 0; }
-static void set_threads(struct sb_server_options *o) { o->threads = -1; }
-static void set_port(struct sb_server_options *o) { o->port = 65536; }
-static void set_host(struct sb_server_options *o) { o->host = "no such host"; }
-static void set_foreign(struct sb_server_options *o) { o->host = "192.0.2.1"; }
-static void set_default(struct sb_server_options *o) { o->default_model = "nope"; }
-static void set_body(struct sb_server_options *o) { o->max_body_bytes = 0; }
+static void set_zero_models(struct sb_server_options *o)
+{
+    o->model_count = 0;
+}
+static void set_threads(struct sb_server_options *o)
+{
+    o->threads = -1;
+}
+static void set_port(struct sb_server_options *o)
+{
+    o->port = 65536;
+}
+static void set_host(struct sb_server_options *o)
+{
+    o->host = "no such host";
+}
+static void set_foreign(struct sb_server_options *o)
+{
+    o->host = "192.0.2.1";
+}
+static void set_default(struct sb_server_options *o)
+{
+    o->default_model = "nope";
+}
+static void set_body(struct sb_server_options *o)
+{
+    o->max_body_bytes = 0;
+}
 
 static void set_twins(struct sb_server_options *o)
 {
@@ -167,18 +190,26 @@ static void set_missing(struct sb_server_options *o)
     o->model_count = 1;
 }
 
-static void set_file(struct sb_server_options *o) { o->data = golden("models/tiny-bert/vocab.txt"); }
+static void set_file(struct sb_server_options *o)
+{
+    o->data = golden("models/tiny-bert/vocab.txt");
+}
 
 static const struct {
     void (*set)(struct sb_server_options *o);
     enum sb_status status;
     const char *says;
 } wrong_options[] = {
-    {set_zero_models, SB_INVALID, "models is 0"},     {set_threads, SB_INVALID, "threads is -1"},
-    {set_port, SB_INVALID, "port is 65536"},          {set_host, SB_INVALID, "no such host"},
-    {set_foreign, SB_INVALID, "192.0.2.1"},           {set_default, SB_NOT_FOUND, "\"nope\""},
-    {set_body, SB_INVALID, "max_body_bytes is 0"},    {set_twins, SB_CONFLICT, "\"tiny\""},
-    {set_missing, SB_NOT_FOUND, "/nonexistent/model"}, {set_file, SB_IO, "vocab.txt"},
+    {set_zero_models, SB_INVALID, "models is 0"},
+    {set_threads, SB_INVALID, "threads is -1"},
+    {set_port, SB_INVALID, "port is 65536"},
+    {set_host, SB_INVALID, "no such host"},
+    {set_foreign, SB_INVALID, "192.0.2.1"},
+    {set_default, SB_NOT_FOUND, "\"nope\""},
+    {set_body, SB_INVALID, "max_body_bytes is 0"},
+    {set_twins, SB_CONFLICT, "\"tiny\""},
+    {set_missing, SB_NOT_FOUND, "/nonexistent/model"},
+    {set_file, SB_IO, "vocab.txt"},
 };
 
 START_TEST(wrong_options_are_told)
@@ -218,16 +249,23 @@ static const struct {
     {"GET /nope HTTP/1.1\r\nHost: x\r\n\r\n", 404, "\"error_type\""},
     {"GET /v1/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", 404, "there is no route"},
     {"PUT /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 405, "Allow: POST\r\n"},
-    {"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415, "application/json"},
-    {"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/jsonx\r\nContent-Length: 2\r\n\r\n{}", 415, "application/json"},
+    {"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415,
+     "application/json"},
+    {"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/jsonx\r\nContent-Length: 2\r\n\r\n{}", 415,
+     "application/json"},
     {"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\nExpect: 100-continue\r\n\r\n", 413, "8388608"},
-    {"POST /embed HTTP/1.1\r\nHost: x\r\nX-Request-Timeout-Ms: 0\r\nContent-Length: 2\r\n\r\n{}", 422, "x-request-timeout-ms"},
-    {"POST /embed HTTP/1.1\r\nHost: x\r\nX-Request-Timeout-Ms: 1e3\r\nContent-Length: 2\r\n\r\n{}", 422, "x-request-timeout-ms"},
+    {"POST /embed HTTP/1.1\r\nHost: x\r\nX-Request-Timeout-Ms: 0\r\nContent-Length: 2\r\n\r\n{}", 422,
+     "x-request-timeout-ms"},
+    {"POST /embed HTTP/1.1\r\nHost: x\r\nX-Request-Timeout-Ms: 1e3\r\nContent-Length: 2\r\n\r\n{}", 422,
+     "x-request-timeout-ms"},
     {"GET /v1/models/%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400, "hexadecimal"},
     {"GET /v1/models/%00 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "%00"},
     {"HEAD /health HTTP/1.0\r\n\r\n", 200, "application/json"},
-    {"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: Application/JSON; charset=utf-8\r\nContent-Length: 14\r\n\r\n{\"inputs\":\"a\"}", 200, "[["},
-    {"POST /embed HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\ne\r\n{\"inputs\":\"a\"}\r\n0\r\n\r\n", 200, "[["},
+    {"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: Application/JSON; charset=utf-8\r\nContent-Length: "
+     "14\r\n\r\n{\"inputs\":\"a\"}",
+     200, "[["},
+    {"POST /embed HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\ne\r\n{\"inputs\":\"a\"}\r\n0\r\n\r\n", 200,
+     "[["},
 };
 
 START_TEST(refusals)
@@ -381,7 +419,8 @@ START_TEST(many_clients_keep_their_connections)
 END_TEST
 
 /* Long enough to be caught in the middle: thousands of steps. */
-static const char long_body[] = "{\"input\":[\"天\",\"地\",\"人\",\"天天\",\"地地\",\"人人\",\"天地\",\"地人\",\"人天\"],\"n\":1,\"drop_copies\":false,"
+static const char long_body[] = "{\"input\":[\"天\",\"地\",\"人\",\"天天\",\"地地\",\"人人\",\"天地\",\"地人\","
+                                "\"人天\"],\"n\":1,\"drop_copies\":false,"
                                 "\"num_candidates\":1000,\"min_new_tokens\":40,\"max_new_tokens\":40,\"top_k\":0%s}";
 
 static void wait_until_running(const struct sb_server *server)
@@ -402,7 +441,8 @@ START_TEST(a_vanished_client_ends_its_work)
         wait_until_running(server);
         close(fd);
         int64_t gone = sb_now_ns();
-        while (metric(server, "simbert_requests_active") > 1 || metric(server, "simbert_jobs_running") > 0) /* 1: this one */
+        while (metric(server, "simbert_requests_active") > 1 ||
+               metric(server, "simbert_jobs_running") > 0) /* 1: this one */
             usleep(10000);
         ck_assert_double_ge(metric(server, "simbert_cancelled_total"), stream + 1);
         ck_assert_double_eq(metric(server, "simbert_generation_cache_bytes"), 0);
@@ -439,7 +479,9 @@ START_TEST(stopping_finishes_what_runs_and_refuses_what_is_new)
     struct sb_server_options o = options_for_tests();
     struct sb_server *server = start(&o);
     static struct reply reply;
-    snprintf(body, sizeof body, "{\"input\":[\"天\",\"地\"],\"n\":1,\"num_candidates\":300,\"min_new_tokens\":40,\"max_new_tokens\":40,\"top_k\":0}");
+    snprintf(body, sizeof body,
+             "{\"input\":[\"天\",\"地\"],\"n\":1,\"num_candidates\":300,\"min_new_tokens\":40,\"max_new_tokens\":40,"
+             "\"top_k\":0}");
     int working = dial(server), idle = dial(server);
     send_text(idle, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
     read_reply(idle, &reply);

@@ -1,0 +1,69 @@
+/* What the parts of HTTP share: http.c (connections), http_head.c (what the head says), http_watch.c (clients that go
+ * away). */
+#ifndef SB_SERVER_HTTP_IMPL_H
+#define SB_SERVER_HTTP_IMPL_H
+
+#include "server/http.h"
+#include "server/server_impl.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* Bytes of a refused body that are read, so that the client sees the answer rather than a reset. */
+enum { SB_HTTP_DRAIN_MAX = 64 << 20 };
+
+/* A request and its connection. Lives until HTTP is done with it and, for a stream, its reader and writer too. */
+struct sb_exchange {
+    struct sb_request request; /* first: a request is its exchange */
+    struct sb_http *http;
+    struct MHD_Connection *connection;
+    const char *method; /* borrowed from the connection */
+    const char *url;
+    atomic_int references;
+    bool answered;                    /* the reply is complete */
+    bool dispatched;                  /* counted in active */
+    size_t drained, counted;          /* bytes of the body: read and dropped; part of http->body_bytes */
+    struct sb_exchange *next, **link; /* in http->suspended */
+};
+
+struct sb_http_watch {
+    pthread_t thread;
+    bool running;
+    bool ending; /* guarded by http->lock */
+    pthread_cond_t end;
+    struct pollfd *polled; /* [size] */
+    struct sb_exchange **owners;
+    size_t size;
+};
+
+struct sb_http {
+    struct sb_server *server;
+    struct MHD_Daemon *daemon;
+    int socket;
+    atomic_bool stopping;
+    _Atomic size_t body_bytes; /* of all requests */
+    pthread_mutex_t lock;      /* guards suspended and active */
+    struct sb_exchange *suspended;
+    size_t active;       /* dispatched and not completed */
+    pthread_cond_t idle; /* active became 0 */
+    struct sb_http_watch watch;
+};
+
+/* http.c: answers with a problem; false. */
+bool sb_http_refuse(struct sb_exchange *x, enum sb_problem problem, const char *message);
+bool sb_http_too_large(struct sb_exchange *x);
+
+/* http_head.c: finds the route, then checks all that can be said before the body. What is wrong is answered on the
+ * spot. */
+void sb_http_look_at_head(struct sb_exchange *x);
+/* Whether the rest of a refused body is worth reading: a client that asked whether to send it (Expect) has not begun.
+ */
+bool sb_http_can_drain(const struct sb_exchange *x);
+
+/* http_watch.c: sets cancelled of requests whose client is gone. Stop is fine after a failed start, too. */
+bool sb_http_watch_start(struct sb_http *http);
+void sb_http_watch_stop(struct sb_http *http);
+
+#endif
