@@ -1,0 +1,152 @@
+"""Runs simbert and its competitors in turn on one core and writes the table of bench/README.md. Called by script/bench.
+
+A repeat measures every program once, so that what else the machine does meets all of them; a ratio is taken within a repeat,
+and the table shows medians over the repeats. Competitors are charged their processor time, simbert the time on the clock."""
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "bench" / "README.md"
+PEERS = ("onnxruntime", "onnxruntime-fused", "ctranslate2", "tokenizers", "transformers")
+TITLES = {"onnxruntime": "onnxruntime", "onnxruntime-fused": "onnxruntime, fused graph",
+          "ctranslate2": "ctranslate2, sorted by the caller", "tokenizers": "tokenizers", "transformers": "transformers"}
+
+# What is measured: title, unit, simbert's value, the competitors' field, who is measured, is less better?
+ROWS = (
+    ("Embedding in arrival order", "tokens/s", "embed", "tokens_per_second", PEERS[:3], False),
+    ("One sentence, median", "ms", "single", "single_seconds", PEERS[:3], True),
+    ("Tokenizing", "sentences/s", "tokenize", "sentences_per_second", ("tokenizers",), False),
+    ("Paraphrasing: 20 samples of 12 tokens", "ms", "paraphrase", "request_seconds", ("transformers",), True),
+)
+
+
+class Bench:
+    def __init__(self, arguments, sentences, work):
+        self.simbert, self.model, self.core = arguments.simbert, arguments.model, str(arguments.core)
+        self.models, self.sentences, self.work = arguments.models, sentences, work
+
+    def run(self, *command):
+        done = subprocess.run(["taskset", "-c", self.core, *map(str, command)], stdout=subprocess.PIPE, check=True, text=True)
+        return done.stdout
+
+    def peer(self, name, *options):
+        output = self.run(sys.executable, ROOT / "bench" / "peers.py", name, "--models", self.models, "--sentences",
+                          self.sentences, *options)
+        return json.loads(output.splitlines()[-1])
+
+    def ours(self, what, *options):
+        output = self.run(self.simbert, "bench", what, "--model", self.model, "--input", self.sentences, "--threads", 1,
+                          "--json", *options)
+        return json.loads(output.splitlines()[-1])
+
+    def check(self):
+        """The comparison is one of equals: the vectors are the same. Returns the smallest cosine to onnxruntime's."""
+        import numpy as np
+        smallest = 1.0
+        ours = [json.loads(line)["embedding"] for line in
+                self.run(self.simbert, "embed", "--model", self.model, "--threads", 1, "--json", "--input",
+                         self.sentences).splitlines()]
+        for name in PEERS[:3]:
+            self.peer(name, "--save", self.work / "vectors.npy")
+            theirs = np.load(self.work / "vectors.npy")
+            smallest = min(smallest, float((np.array(ours) * theirs).sum(1).min()))
+        return smallest
+
+    def repeat(self):
+        embed, tokenize = self.ours("embed"), self.ours("tokenize")
+        paraphrase = self.ours("paraphrase", "--n", 20, "--num-candidates", 20, "--min-new-tokens", 12, "--max-new-tokens", 12)
+        values = {"embed": embed["tokens_per_second"], "single": embed["single_seconds"],
+                  "tokenize": tokenize["sentences_per_second"], "paraphrase": paraphrase["request_seconds"]}
+        return values, {name: self.peer(name) for name in PEERS}
+
+
+def figure(value, unit):
+    return f"{value * 1e3:.2f} ms" if unit == "ms" else f"{value:,.0f} {unit}"
+
+
+def table(repeats):
+    lines = ["| | simbert | | | simbert is |", "|---|---|---|---|---|"]
+    for title, unit, own, field, peers, less_is_better in ROWS:
+        for i, name in enumerate(peers):
+            pairs = [(ours[own], theirs[name][field]) for ours, theirs in repeats]
+            ratio = statistics.median((b / a if less_is_better else a / b) for a, b in pairs)
+            mine, other = (figure(statistics.median(column), unit) for column in zip(*pairs))
+            lines.append(f"| {'' if i else title} | {'' if i else mine} | {TITLES[name]} | {other} | {ratio:.2f} times as fast |")
+    return lines
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def write(lines):
+    """Puts the lines between README's marks."""
+    text = README.read_text(encoding="utf-8")
+    body = "<!-- figures -->\n" + "\n".join(lines) + "\n<!-- /figures -->"
+    README.write_text(re.sub(r"<!-- figures -->.*<!-- /figures -->", lambda _: body, text, flags=re.DOTALL), encoding="utf-8")
+
+
+def take_sentences(arguments, work):
+    """The input, repeated or cut to the number of sentences asked for, in a file that all programs read."""
+    lines = [line for line in arguments.input.read_text(encoding="utf-8").splitlines() if line]
+    if not lines:
+        sys.exit(f"script/bench: no sentences in {arguments.input}")
+    chosen = (lines * (arguments.count // len(lines) + 1))[:arguments.count]
+    path = work / "sentences.txt"
+    path.write_text("\n".join(chosen) + "\n", encoding="utf-8")
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
+    parser.add_argument("--input", type=Path, default=ROOT / "bench" / "sentences.txt", help="sentences, one a line")
+    parser.add_argument("--input-name", default="bench/sentences.txt, repeated", help="what the table calls them")
+    parser.add_argument("--count", type=int, default=2000, help="sentences (default 2000)")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to run on (default the last)")
+    parser.add_argument("--model", type=Path, default=ROOT / "models" / "simbert-small-zh")
+    parser.add_argument("--simbert", type=Path, default=ROOT / "build" / "simbert")
+    parser.add_argument("--models", type=Path, help="folder of the competitors' model files (default below build/bench-models)")
+    parser.add_argument("--dry-run", action="store_true", help="print the table, leave bench/README.md alone")
+    arguments = parser.parse_args()
+    arguments.models = arguments.models or ROOT / "build" / "bench-models" / arguments.model.name
+
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        bench = Bench(arguments, take_sentences(arguments, work), work)
+        last = arguments.models / "ctranslate2" / "model.bin"
+        if not last.exists() or last.stat().st_mtime < (arguments.model / "model.safetensors").stat().st_mtime:
+            bench.run(sys.executable, ROOT / "bench" / "models.py", arguments.model, arguments.models)
+        cosine = bench.check()
+        if cosine < 0.9999:
+            sys.exit(f"script/bench: the programs do not compute the same vectors (cosine {cosine:.6f}); nothing to compare")
+        repeats = []
+        for i in range(arguments.repeats):
+            repeats.append(bench.repeat())
+            print(f"repeat {i + 1} of {arguments.repeats}: {json.dumps(repeats[-1])}", file=sys.stderr)
+
+    versions = ", ".join(f"{name} {importlib.metadata.version(name).split('+')[0]}" for name in
+                         ("onnxruntime", "ctranslate2", "tokenizers", "transformers", "torch"))
+    ours = subprocess.run([arguments.simbert, "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    lines = table(repeats) + ["", f"{ours} beside {versions}. {processor()}, one core, {date.today()}. {arguments.count:,} sentences "
+                              f"({arguments.input_name}), f32, {arguments.repeats} repeats. Smallest cosine between simbert's "
+                              f"vectors and the others': {cosine:.6f}."]
+    print("\n".join(lines))
+    if not arguments.dry_run:
+        write(lines)
+
+
+main()
