@@ -1,4 +1,5 @@
-"""The server as its users meet it: $SIMBERT (default build/simbert) is started on a free port with a data directory of its own.
+"""The server as its users meet it: $SIMBERT (default build/simbert), started on a free port with a data directory of its
+own.
 
 Tests only talk HTTP, read the log, and send signals."""
 import json
@@ -19,6 +20,8 @@ SIMBERT = Path(os.environ.get("SIMBERT", ROOT / "build" / "simbert")).resolve()
 MODEL = "simbert-small-zh"
 MODEL_DIR = ROOT / "models" / MODEL
 TINY_DIR = ROOT / "tests" / "golden" / "models" / "tiny-bert"
+# Options that the tester's shell may hold would change what is tested.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SIMBERT_")}
 START_LIMIT, STOP_LIMIT = 60, 60  # seconds; sanitizers make everything several times slower
 
 
@@ -32,7 +35,8 @@ class Server:
             command += ["--model", f"{name}={directory}" if name else str(directory)]
         command += [str(argument) for argument in arguments]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
         self.session = requests.Session()
         self.url = self._wait()
 
@@ -123,7 +127,7 @@ def read_safetensors(path):
 
 
 def golden_vectors():
-    """(text, ids, vector) of tests/golden/real for the default model; without the empty text, which the server refuses."""
+    """(text, ids, vector) of tests/golden/real for the default model, but for the empty text, which the server refuses."""
     folder = ROOT / "tests" / "golden" / "real"
     header, data = read_safetensors(folder / f"{MODEL}.safetensors")
     rows, width = header["vectors"]["shape"]
