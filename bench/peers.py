@@ -84,7 +84,7 @@ class Ctranslate2:
         return pooled / np.linalg.norm(pooled, axis=-1, keepdims=True)
 
 
-def embed(kind, models, sentences, save):
+def embed(kind, models, sentences, size, save):
     encode, peer = tokenizer(models), kind(models)
 
     def run(texts, size):
@@ -96,7 +96,7 @@ def embed(kind, models, sentences, save):
     ordered = sentences if peer.arrival_order else sorted(sentences, key=len)
     part = ordered[::8]
     run(part[:64], 8)
-    best = min(BATCH_SIZES, key=lambda size: min(seconds(lambda: run(part, size)) for _ in range(2)))
+    best = size or min(BATCH_SIZES, key=lambda size: min(seconds(lambda: run(part, size)) for _ in range(2)))
     tokens = sum(len(e.ids) for e in encode.encode_batch(sentences))
     if save:
         np.save(save, np.concatenate(run(sentences, best)))
@@ -139,12 +139,14 @@ def main():
     parser.add_argument("peer", choices=["onnxruntime", "onnxruntime-fused", "ctranslate2", "tokenizers", "transformers"])
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--sentences", type=Path, required=True)
+    parser.add_argument("--batch-size", type=int, help="sentences a batch (default: the fastest of some)")
     parser.add_argument("--save", type=Path, help="write the vectors to this .npy file")
     arguments = parser.parse_args()
     sentences = [line for line in arguments.sentences.read_text(encoding="utf-8").splitlines() if line]
     embedders = {"onnxruntime": Onnxruntime, "onnxruntime-fused": OnnxruntimeFused, "ctranslate2": Ctranslate2}
     if arguments.peer in embedders:
-        result = embed(embedders[arguments.peer], arguments.models, sentences, arguments.save)
+        result = embed(embedders[arguments.peer], arguments.models, sentences, arguments.batch_size,
+                       arguments.save)
     else:
         result = {"tokenizers": tokenize, "transformers": paraphrase}[arguments.peer](arguments.models, sentences)
     print(json.dumps(result))

@@ -34,6 +34,7 @@ class Bench:
     def __init__(self, arguments, sentences, work):
         self.simbert, self.model, self.core = arguments.simbert, arguments.model, str(arguments.core)
         self.models, self.sentences, self.work = arguments.models, sentences, work
+        self.options = {name: () for name in PEERS}
 
     def run(self, *command):
         done = subprocess.run(["taskset", "-c", self.core, *map(str, command)], stdout=subprocess.PIPE, check=True, text=True)
@@ -50,14 +51,16 @@ class Bench:
         return json.loads(output.splitlines()[-1])
 
     def check(self):
-        """The comparison is one of equals: the vectors are the same. Returns the smallest cosine to onnxruntime's."""
+        """The comparison is one of equals: the vectors are the same. Returns the smallest cosine. Also finds each one's best
+        batch size, which the repeats then use."""
         import numpy as np
         smallest = 1.0
         ours = [json.loads(line)["embedding"] for line in
                 self.run(self.simbert, "embed", "--model", self.model, "--threads", 1, "--json", "--input",
                          self.sentences).splitlines()]
         for name in PEERS[:3]:
-            self.peer(name, "--save", self.work / "vectors.npy")
+            found = self.peer(name, "--save", self.work / "vectors.npy")
+            self.options[name] = ("--batch-size", found["batch_size"])
             theirs = np.load(self.work / "vectors.npy")
             smallest = min(smallest, float((np.array(ours) * theirs).sum(1).min()))
         return smallest
@@ -67,7 +70,7 @@ class Bench:
         paraphrase = self.ours("paraphrase", "--n", 20, "--num-candidates", 20, "--min-new-tokens", 12, "--max-new-tokens", 12)
         values = {"embed": embed["tokens_per_second"], "single": embed["single_seconds"],
                   "tokenize": tokenize["sentences_per_second"], "paraphrase": paraphrase["request_seconds"]}
-        return values, {name: self.peer(name) for name in PEERS}
+        return values, {name: self.peer(name, *self.options[name]) for name in PEERS}
 
 
 def figure(value, unit):
