@@ -183,17 +183,15 @@ def test_full_queue(launch):
 
 
 def test_short_requests_are_not_stuck_behind_long_ones(launch):
+    """Ten, one after the other, are answered while one long request keeps the only thread busy."""
     server = launch("--threads", 1)
-    thread, result = begin(server, dict(LONG, input=LONG["input"][:8], num_candidates=100))
+    thread, result = begin(server, dict(LONG, num_candidates=100))
     wait_until(lambda: server.metric("simbert_jobs_running") > 0)
-    start = time.monotonic()
     for _ in range(10):
         assert server.post("/embed", {"inputs": "怎么退货"}).status_code == 200
-    took = time.monotonic() - start
-    busy = not result
+    still_busy = not result
     thread.join()
-    assert result[0].status_code == 200
-    assert busy and took < 0.5 * (time.monotonic() - start)
+    assert still_busy and result[0].status_code == 200
 
 
 def send_head(server, body, length=None):
