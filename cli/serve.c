@@ -14,7 +14,7 @@ struct settings {
     const char *log_level, *log_format;
 };
 
-enum { SERVE_OPTIONS = 8, LIMIT_OPTIONS = 11 };
+enum { SERVE_OPTIONS = 8, LIMIT_OPTIONS = 12 };
 
 static void list_options(struct sb_option table[SERVE_OPTIONS], struct settings *s)
 {
@@ -48,6 +48,8 @@ static void list_limits(struct sb_option limits[LIMIT_OPTIONS], struct sb_server
          .help = "tokens of one pass through the network"},
         {.name = "max-batch-rows", .type = SB_OPTION_SIZE, .value = &o->max_batch_rows, .low = 1, .high = 1 << 16, .argument = "N",
          .help = "rows of one pass"},
+        {.name = "vector-cache-bytes", .type = SB_OPTION_SIZE, .value = &o->vector_cache_bytes, .low = 0, .high = 1e15, .argument = "N",
+         .help = "memory for vectors of texts that came before; 0: every text is computed"},
         {.name = "max-generation-bytes", .type = SB_OPTION_SIZE, .value = &o->max_generation_bytes, .low = 0, .high = 1e15,
          .argument = "N", .default_text = "0, a quarter of the memory", .help = "caches of all paraphrase requests that run"},
         {.name = "max-client-batch", .type = SB_OPTION_SIZE, .value = &o->max_client_batch, .low = 1, .high = 1 << 20, .argument = "N",

@@ -43,17 +43,35 @@ static enum sb_status make_part(struct sb_work *work, size_t part, bool must, st
     struct sb_embedding *e = embedding_of(work);
     size_t start = part_start(e, part);
     (void)must;
-    return sb_embed_task_new(task, e->model, e->rows.items + start, e->part_ends[part] - start, error);
+    return sb_embed_task_new(task, e->model, e->plan.inputs + start, e->part_ends[part] - start, error);
 }
 
 static void take_part(struct sb_work *work, size_t part, struct sb_task *task)
 {
     struct sb_embedding *e = embedding_of(work);
-    size_t start = part_start(e, part), count = e->part_ends[part] - start;
+    size_t start = part_start(e, part), count = e->part_ends[part] - start, n = e->dimensions;
     if (!task->finished || task->status != SB_OK)
         return;
-    memcpy(e->vectors + start * e->dimensions, sb_embed_task_vectors(task), count * e->dimensions * sizeof *e->vectors);
-    memcpy(e->norms + start, sb_embed_task_norms(task), count * sizeof *e->norms);
+    for (size_t i = 0; i < count; i++) {
+        size_t row = e->plan.rows[start + i];
+        const struct sb_embed_input *input = &e->rows.items[row];
+        memcpy(e->vectors + row * n, sb_embed_task_vectors(task) + i * n, n * sizeof *e->vectors);
+        e->norms[row] = sb_embed_task_norms(task)[i];
+        sb_vector_cache_put(work->request->server->vector_cache, sb_model_hash(e->model), input->ids, input->length, e->vectors + row * n,
+                            e->norms[row], n);
+    }
+}
+
+/* Rows that are equal to an earlier one get its vector. */
+static void copy_equal_rows(struct sb_embedding *e)
+{
+    for (size_t row = 0; row < e->rows.count; row++) {
+        size_t source = e->plan.source[row];
+        if (source == row)
+            continue;
+        memcpy(e->vectors + row * e->dimensions, e->vectors + source * e->dimensions, e->dimensions * sizeof *e->vectors);
+        e->norms[row] = e->norms[source];
+    }
 }
 
 static void end_parts(struct sb_work *work, enum sb_status status, const struct sb_error *error)
@@ -64,6 +82,7 @@ static void end_parts(struct sb_work *work, enum sb_status status, const struct 
         sb_request_fail(request, status, NULL, error);
         return;
     }
+    copy_equal_rows(e);
     sb_metrics_compute_success(request->server->metrics, e->inputs.is_list, e->rows.count, &request->timing,
                                sb_now_ns() - request->received_ns);
     request->reply.timed = true;
@@ -75,18 +94,27 @@ static void end_parts(struct sb_work *work, enum sb_status status, const struct 
 
 /* ---- start ---- */
 
-/* Cuts the rows into parts of about PART_TOKENS; returns how many. */
+/* Cuts the planned rows into parts of about PART_TOKENS; returns how many. */
 static size_t cut_parts(struct sb_embedding *e)
 {
     size_t parts = 0, tokens = 0;
-    for (size_t i = 0; i < e->rows.count; i++) {
-        tokens += e->rows.items[i].length;
-        if (tokens >= PART_TOKENS || i + 1 == e->rows.count) {
+    for (size_t i = 0; i < e->plan.count; i++) {
+        tokens += e->plan.inputs[i].length;
+        if (tokens >= PART_TOKENS || i + 1 == e->plan.count) {
             e->part_ends[parts++] = i + 1;
             tokens = 0;
         }
     }
     return parts;
+}
+
+/* Fetches a row's vector from the cache if it is there. */
+static bool fetch_cached(void *context, size_t row)
+{
+    struct sb_embedding *e = context;
+    const struct sb_embed_input *input = &e->rows.items[row];
+    return sb_vector_cache_get(e->work.request->server->vector_cache, sb_model_hash(e->model), input->ids, input->length,
+                               e->vectors + row * e->dimensions, &e->norms[row], e->dimensions);
 }
 
 static enum sb_status encode(struct sb_embedding *e, struct sb_request *request, struct sb_error *error)
@@ -109,6 +137,12 @@ void sb_embedding_start(struct sb_embedding *embedding, struct sb_request *reque
     e->dimensions = (size_t)sb_model_dimensions(model);
     sb_metrics_compute_begin(request->server->metrics, e->inputs.is_list, e->inputs.count);
     enum sb_status status = encode(e, request, &error);
+    e->work = (struct sb_work){.request = request,
+                               .model = model,
+                               .window = (size_t)request->server->options.threads + 1,
+                               .make = make_part,
+                               .take = take_part,
+                               .end = end_parts};
     if (status == SB_OK) {
         e->vectors = calloc(e->rows.count, e->dimensions * sizeof *e->vectors);
         e->norms = calloc(e->rows.count, sizeof *e->norms);
@@ -116,24 +150,24 @@ void sb_embedding_start(struct sb_embedding *embedding, struct sb_request *reque
         if (!e->vectors || !e->norms || !e->part_ends)
             status = sb_fail(&error, SB_NO_MEMORY, "no memory for the vectors of %zu inputs", e->rows.count);
     }
+    if (status == SB_OK)
+        status = sb_row_plan_make(&e->plan, &e->rows, fetch_cached, e, &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);
         return;
     }
-    e->work = (struct sb_work){.request = request,
-                               .model = model,
-                               .parts = cut_parts(e),
-                               .window = (size_t)request->server->options.threads + 1,
-                               .make = make_part,
-                               .take = take_part,
-                               .end = end_parts};
-    sb_work_start(&e->work);
+    e->work.parts = cut_parts(e);
+    if (e->work.parts)
+        sb_work_start(&e->work);
+    else
+        end_parts(&e->work, SB_OK, NULL);
 }
 
 void sb_embedding_clear(struct sb_embedding *embedding)
 {
     sb_work_clear(&embedding->work);
     sb_inputs_free(&embedding->inputs);
+    sb_row_plan_clear(&embedding->plan);
     sb_rows_free(&embedding->rows);
     sb_model_release(embedding->model);
     free(embedding->vectors);

@@ -12,13 +12,15 @@
 #define SB_SERVER_EMBEDDING_H
 
 #include "server/inputs.h"
+#include "server/row_plan.h"
 #include "server/work.h"
 
 struct sb_embedding {
     /* Set by the handler. */
     struct sb_inputs inputs;
     struct sb_encode_options options;
-    void (*ready)(struct sb_request *request); /* on a worker thread, or, with many vectors, on a background thread */
+    void (*ready)(struct sb_request *request); /* on a worker thread; with many vectors on a background thread; at once when
+                                                  all of them are in the cache */
 
     /* For ready(). */
     struct sb_model *model; /* one reference, released by clear */
@@ -29,7 +31,8 @@ struct sb_embedding {
 
     /* Private. */
     struct sb_work work;
-    size_t *part_ends; /* rows [part_ends[i - 1], part_ends[i]) are part i */
+    struct sb_row_plan plan;
+    size_t *part_ends; /* inputs [part_ends[i - 1], part_ends[i]) of the plan are part i */
 };
 
 /* Takes over the reference to model. */

@@ -240,6 +240,10 @@ void sb_metrics_print(const struct sb_metrics *metrics, const struct sb_metrics_
     print_number(text, "simbert_tokens_total", "counter", gauges->tokens);
     print_number(text, "simbert_deadline_expired_total", "counter", gauges->expired);
     print_number(text, "simbert_cancelled_total", "counter", gauges->cancelled);
+    print_number(text, "simbert_vector_cache_hits_total", "counter", gauges->vector_cache_hits);
+    print_number(text, "simbert_vector_cache_misses_total", "counter", gauges->vector_cache_misses);
+    print_number(text, "simbert_vector_cache_entries", "gauge", (int64_t)gauges->vector_cache_entries);
+    print_number(text, "simbert_vector_cache_bytes", "gauge", (int64_t)gauges->vector_cache_bytes);
     print_number(text, "simbert_threads", "gauge", gauges->threads);
     print_type(text, "simbert_cpu_quota", "gauge");
     sb_buffer_format(text, "simbert_cpu_quota %.9g\n", sb_cpu_quota());

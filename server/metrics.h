@@ -46,6 +46,8 @@ void sb_metrics_generation(struct sb_metrics *metrics, const struct sb_paraphras
 struct sb_metrics_gauges {
     size_t queued, running, active_requests, generation_cache_bytes;
     int64_t passes, tokens, rows, expired, cancelled;
+    int64_t vector_cache_hits, vector_cache_misses;
+    size_t vector_cache_entries, vector_cache_bytes;
     int threads;
 };
 void sb_metrics_print(const struct sb_metrics *metrics, const struct sb_metrics_gauges *gauges, struct sb_buffer *text);

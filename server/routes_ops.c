@@ -77,6 +77,7 @@ static void metrics(struct sb_request *request)
 {
     struct sb_server *server = request->server;
     struct sb_scheduler_stats stats = sb_scheduler_stats(server->scheduler);
+    struct sb_vector_cache_stats cache = sb_vector_cache_stats(server->vector_cache);
     struct sb_metrics_gauges gauges = {.queued = stats.queued,
                                        .running = stats.running,
                                        .passes = stats.passes,
@@ -85,6 +86,10 @@ static void metrics(struct sb_request *request)
                                        .expired = stats.expired,
                                        .cancelled = stats.cancelled,
                                        .threads = stats.threads,
+                                       .vector_cache_hits = cache.hits,
+                                       .vector_cache_misses = cache.misses,
+                                       .vector_cache_entries = cache.entries,
+                                       .vector_cache_bytes = cache.bytes,
                                        .active_requests = sb_http_active(server->http),
                                        .generation_cache_bytes = atomic_load(&server->generation_bytes)};
     sb_metrics_print(server->metrics, &gauges, &request->reply.body);

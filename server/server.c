@@ -23,6 +23,7 @@ struct sb_server_options sb_server_defaults(void)
         .max_queue = scheduler.max_queue,
         .max_batch_tokens = scheduler.max_batch_tokens,
         .max_batch_rows = scheduler.max_batch_rows,
+        .vector_cache_bytes = 8 << 20,
         .max_client_batch = 2048,
         .max_body_bytes = 8 << 20,
         .max_connections = 1024,
@@ -136,6 +137,8 @@ static enum sb_status start_threads(struct sb_server *s, struct sb_error *error)
                                              .context = s};
     enum sb_status status = sb_metrics_new(&s->metrics, sb_route_count(), error);
     if (status == SB_OK)
+        status = sb_vector_cache_new(&s->vector_cache, o->vector_cache_bytes, error);
+    if (status == SB_OK)
         status = sb_scheduler_new(&s->scheduler, &scheduler, error);
     if (status == SB_OK)
         status = sb_background_new(&s->background, BACKGROUND_THREADS, error);
@@ -200,6 +203,7 @@ void sb_server_stop(struct sb_server *server)
     sb_store_close(server->store);
     sb_registry_free(server->registry);
     sb_metrics_free(server->metrics);
+    sb_vector_cache_free(server->vector_cache);
     free(server);
 }
 

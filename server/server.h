@@ -41,6 +41,7 @@ struct sb_server_options {
     size_t max_queue;            /* requests that wait for a thread, above which new ones get 429; 512 */
     size_t max_batch_tokens;     /* token budget of one pass through the network, 512 */
     size_t max_batch_rows;       /* rows of one pass, 128 */
+    size_t vector_cache_bytes;   /* vectors of texts that came before; 0: off; 8 MiB */
     size_t max_generation_bytes; /* key/value caches of all running paraphrase requests; 0: a quarter of the memory
                                     limit */
 

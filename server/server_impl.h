@@ -8,6 +8,7 @@
 #include "server/registry.h"
 #include "server/scheduler.h"
 #include "server/server.h"
+#include "server/vector_cache.h"
 
 #include <stdatomic.h>
 
@@ -23,6 +24,7 @@ struct sb_server {
     struct sb_background *background;
     struct sb_store *store;
     struct sb_metrics *metrics;
+    struct sb_vector_cache *vector_cache; /* NULL: off */
     struct sb_http *http;
     int port;
     _Atomic size_t generation_bytes; /* key/value caches of the paraphrase tasks that live */
