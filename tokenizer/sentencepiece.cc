@@ -62,7 +62,7 @@ enum sb_status encode(const sb_tokenizer *tokenizer, sb_encoding *encoding, cons
 
 bool is_special(const sb_tokenizer *tokenizer, int32_t id)
 {
-    return self(tokenizer)->processor.IsControl(id);
+    return id >= 0 && id < tokenizer->vocab_size && self(tokenizer)->processor.IsControl(id);
 }
 
 enum sb_status decode(const sb_tokenizer *tokenizer, sb_buffer *out, const int32_t *ids, size_t n, bool keep_special, sb_error *error)

@@ -24,6 +24,44 @@ static bool is_ascii_punctuation(int32_t c)
     return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
 }
 
+/* Lu, Ll, Lt, Other_Uppercase and Other_Lowercase. */
+static bool is_cased(int32_t c, utf8proc_category_t category)
+{
+    static const int32_t other[][2] = {
+        {0xAA, 0xAA},       {0xBA, 0xBA},       {0x2B0, 0x2B8},     {0x2C0, 0x2C1},     {0x2E0, 0x2E4},
+        {0x345, 0x345},     {0x37A, 0x37A},     {0x1D2C, 0x1D6A},   {0x1D78, 0x1D78},   {0x1D9B, 0x1DBF},
+        {0x2071, 0x2071},   {0x207F, 0x207F},   {0x2090, 0x209C},   {0x2160, 0x217F},   {0x24B6, 0x24E9},
+        {0x2C7C, 0x2C7D},   {0xA69C, 0xA69D},   {0xA770, 0xA770},   {0xA7F8, 0xA7F9},   {0xAB5C, 0xAB5F},
+        {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA}, {0x1F130, 0x1F149},
+        {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
+    return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LL || category == UTF8PROC_CATEGORY_LT ||
+           IN_RANGES(c, other);
+}
+
+/* Mn, Me, Cf, Lm, Sk and the word-break classes MidLetter, MidNumLet, Single_Quote. */
+static bool is_case_ignorable(int32_t c, utf8proc_category_t category)
+{
+    static const int32_t word_break[][2] = {
+        {0x27, 0x27},     {0x2E, 0x2E},     {0x3A, 0x3A},     {0xB7, 0xB7},     {0x387, 0x387},   {0x55F, 0x55F},
+        {0x5F4, 0x5F4},   {0x2018, 0x2019}, {0x2024, 0x2024}, {0x2027, 0x2027}, {0xFE13, 0xFE13}, {0xFE52, 0xFE52},
+        {0xFE55, 0xFE55}, {0xFF07, 0xFF07}, {0xFF0E, 0xFF0E}, {0xFF1A, 0xFF1A}};
+    switch (category) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK: return true;
+    default: return IN_RANGES(c, word_break);
+    }
+}
+
+static bool is_plain(int32_t c, utf8proc_category_t category)
+{
+    int32_t decomposed[4];
+    return category != UTF8PROC_CATEGORY_MN && sb_char_lower(c) == c && sb_char_combining_class(c) == 0 &&
+           sb_char_decompose(decomposed, 4, c) == 1 && decomposed[0] == c;
+}
+
 static unsigned compute_facts(int32_t c)
 {
     utf8proc_category_t category = utf8proc_category(c);
@@ -49,19 +87,22 @@ static unsigned compute_facts(int32_t c)
         facts |= SB_CHAR_PUNCTUATION;
     if (is_cjk(c))
         facts |= SB_CHAR_CJK;
-    int32_t decomposed[4];
-    if (category != UTF8PROC_CATEGORY_MN && sb_char_lower(c) == c && sb_char_combining_class(c) == 0 && sb_char_decompose(decomposed, 4, c) == 1 && decomposed[0] == c)
+    if (is_plain(c, category))
         facts |= SB_CHAR_PLAIN;
+    if (is_cased(c, category))
+        facts |= SB_CHAR_CASED;
+    if (is_case_ignorable(c, category))
+        facts |= SB_CHAR_CASE_IGNORABLE;
     return facts;
 }
 
-static uint8_t table[0x10000]; /* of the basic plane, filled once */
+static uint16_t table[0x10000]; /* of the basic plane, filled once */
 static pthread_once_t filled = PTHREAD_ONCE_INIT;
 
 static void fill(void)
 {
     for (int32_t c = 0; c < 0x10000; c++)
-        table[c] = c >= 0x4E00 && c <= 0x9FFF ? SB_CHAR_CJK | SB_CHAR_PLAIN : (uint8_t)compute_facts(c);
+        table[c] = (uint16_t)(c >= 0x4E00 && c <= 0x9FFF ? SB_CHAR_CJK | SB_CHAR_PLAIN : compute_facts(c));
 }
 
 unsigned sb_char_facts(int32_t c)
@@ -72,7 +113,8 @@ unsigned sb_char_facts(int32_t c)
 
 bool sb_char_is_python_space(int32_t c)
 {
-    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || (c > 0x85 && sb_char_facts(c) & SB_CHAR_SPACE);
+    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 ||
+           (c > 0x85 && sb_char_facts(c) & SB_CHAR_SPACE);
 }
 
 bool sb_char_is_digit(int32_t c)
@@ -83,36 +125,6 @@ bool sb_char_is_digit(int32_t c)
 int32_t sb_char_lower(int32_t c)
 {
     return c == 0x130 ? 'i' : utf8proc_tolower(c);
-}
-
-/* Lu, Ll, Lt, Other_Uppercase and Other_Lowercase. */
-bool sb_char_is_cased(int32_t c)
-{
-    static const int32_t other[][2] = {{0xAA, 0xAA},     {0xBA, 0xBA},     {0x2B0, 0x2B8},   {0x2C0, 0x2C1},   {0x2E0, 0x2E4},
-                                       {0x345, 0x345},   {0x37A, 0x37A},   {0x1D2C, 0x1D6A}, {0x1D78, 0x1D78}, {0x1D9B, 0x1DBF},
-                                       {0x2071, 0x2071}, {0x207F, 0x207F}, {0x2090, 0x209C}, {0x2160, 0x217F}, {0x24B6, 0x24E9},
-                                       {0x2C7C, 0x2C7D}, {0xA69C, 0xA69D}, {0xA770, 0xA770}, {0xA7F8, 0xA7F9}, {0xAB5C, 0xAB5F},
-                                       {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA},
-                                       {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
-    utf8proc_category_t category = utf8proc_category(c);
-    return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LL || category == UTF8PROC_CATEGORY_LT || IN_RANGES(c, other);
-}
-
-/* Mn, Me, Cf, Lm, Sk and the word-break classes MidLetter, MidNumLet, Single_Quote. */
-bool sb_char_is_case_ignorable(int32_t c)
-{
-    static const int32_t word_break[][2] = {{0x27, 0x27},     {0x2E, 0x2E},     {0x3A, 0x3A},     {0xB7, 0xB7},     {0x387, 0x387},
-                                            {0x55F, 0x55F},   {0x5F4, 0x5F4},   {0x2018, 0x2019}, {0x2024, 0x2024}, {0x2027, 0x2027},
-                                            {0xFE13, 0xFE13}, {0xFE52, 0xFE52}, {0xFE55, 0xFE55}, {0xFF07, 0xFF07}, {0xFF0E, 0xFF0E},
-                                            {0xFF1A, 0xFF1A}};
-    switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_SK: return true;
-    default: return IN_RANGES(c, word_break);
-    }
 }
 
 size_t sb_char_decompose(int32_t *out, size_t limit, int32_t c)

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VOCAB_BYTES = 64 << 20, MAX_TOKENS = 4 << 20 };
+/* A node costs up to 68 bytes; 250,000 tokens of many languages make about 1.5 million. */
+enum { MAX_VOCAB_BYTES = 64 << 20, MAX_TOKENS = 4 << 20, MAX_NODES = 6 << 20 };
 
 struct edge {
     uint64_t key; /* node << 8 | byte, plus 1 so that 0 is empty */
@@ -55,6 +56,8 @@ static bool grow_edges(struct sb_vocab *v)
 
 static bool new_node(struct sb_vocab *v, uint32_t *node)
 {
+    if (v->nodes == MAX_NODES)
+        return false;
     if (v->nodes == v->node_capacity) {
         size_t capacity = v->node_capacity ? 2 * v->node_capacity : 1 << 12;
         int32_t *ids = realloc(v->ids, capacity * sizeof *ids);
@@ -118,8 +121,7 @@ static bool add_tokens(struct sb_vocab *v, const char *const *tokens, const size
         at += sizes[i] + 1;
         if (!make_path(v, tokens[i], sizes[i], &node))
             return false;
-        if (v->ids[node] < 0)
-            v->ids[node] = (int32_t)i;
+        v->ids[node] = (int32_t)i;
     }
     uint32_t root = follow(v, prefix, strlen(prefix));
     v->continuation_root = root == UINT32_MAX ? 0 : root;
@@ -136,7 +138,11 @@ enum sb_status sb_vocab_new(struct sb_vocab **vocab, const char *const *tokens, 
     if (v)
         v->count = count;
     if (!v || !add_tokens(v, tokens, sizes, prefix)) {
+        bool too_large = v && v->nodes == MAX_NODES;
         sb_vocab_free(v);
+        if (too_large)
+            return sb_fail(error, SB_LIMIT, "vocabulary: its %zu tokens have more than %d different beginnings", count,
+                           MAX_NODES);
         return sb_fail(error, SB_NO_MEMORY, "vocabulary: no memory for %zu tokens", count);
     }
     *vocab = v;
@@ -172,6 +178,9 @@ enum sb_status sb_vocab_parse(struct sb_vocab **vocab, const char *data, size_t 
     *vocab = NULL;
     if (memchr(data, '\0', size))
         return sb_fail(error, SB_CORRUPT, "holds a NUL byte; it is not a vocabulary");
+    size_t bad;
+    if (!sb_utf8_valid(data, size, &bad))
+        return sb_fail(error, SB_CORRUPT, "malformed UTF-8 at byte %zu", bad);
     for (size_t i = 0; i < size; i++)
         lines += data[i] == '\n';
     const char **tokens = malloc(lines * sizeof *tokens);

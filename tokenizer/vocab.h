@@ -11,7 +11,7 @@
 
 struct sb_vocab;
 
-/* Takes copies of count tokens, token i of sizes[i] bytes (any bytes but NUL). A token that stands twice keeps its first id.
+/* Takes copies of count tokens, token i of sizes[i] bytes (any bytes but NUL). Of a token that stands twice the last id is found.
    prefix marks continuation pieces ("##"). */
 SB_MUST_CHECK enum sb_status sb_vocab_new(struct sb_vocab **vocab, const char *const *tokens, const size_t *sizes, size_t count,
                                           const char *prefix, struct sb_error *error);

@@ -177,6 +177,8 @@ START_TEST(bad_files_are_refused_by_name)
     refuse(scratch("j"), SB_CORRUPT, "'[SEP]' is not in the vocabulary");
     scratch_write("g/vocab.txt", "a\0b\n", 4);
     refuse(scratch("g"), SB_CORRUPT, "NUL");
+    scratch_text("k/vocab.txt", "[UNK]\n[CLS]\n[SEP]\na\n\xff\n");
+    refuse(scratch("k"), SB_CORRUPT, "malformed UTF-8 at byte 20");
     scratch_text("h/spiece.model", "this is no model");
     refuse(scratch("h"), SB_CORRUPT, "not a SentencePiece model");
     scratch_text("i/readme", "");
@@ -194,6 +196,7 @@ START_TEST(bad_text_and_ids_are_refused)
     int32_t ids[] = {5, 13685};
     ck_assert_int_eq(sb_tokenizer_encode(wordpiece, &e, "ab\xff", 3, NULL, 0, 0, &error), SB_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "byte 2"));
+    ck_assert(!sb_tokenizer_is_special(bpe, -1) && !sb_tokenizer_is_special(bpe, 50000) && sb_tokenizer_is_special(bpe, 1));
     ck_assert_int_eq(sb_tokenizer_encode(bpe, &e, "ab\xed\xa0\x80", 5, NULL, 0, 0, &error), SB_INVALID);
     ck_assert_int_eq(sb_tokenizer_decode(wordpiece, &out, ids, 2, false, &error), SB_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "token id 13685 at 1"));
@@ -208,14 +211,14 @@ START_TEST(bad_text_and_ids_are_refused)
 }
 END_TEST
 
-/* A megabyte of one word, of spaces, and of marks: linear time, no failure. */
+/* A megabyte of one word, of spaces, of marks, and of marks out of order: linear time, no failure. */
 START_TEST(huge_texts_are_linear)
 {
     enum { SIZE = 1 << 20 };
     static char text[SIZE];
     struct sb_tokenizer *t = open_tokenizer(golden("tokenizers/google-chinese"));
     struct sb_encoding e = {0};
-    static const char *const units[] = {"x", " ", "\xCC\x81", "\xE4\xB8\xAD", "a\xCC\x81 ", "\xCE\xA3"};
+    static const char *const units[] = {"x", " ", "\xCC\x81", "\xE4\xB8\xAD", "a\xCC\x81 ", "\xCE\xA3", "\xCC\x81\xCC\xA3"};
     for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
         size_t n = strlen(units[u]), whole = SIZE / n * n;
         for (size_t i = 0; i < whole; i++)

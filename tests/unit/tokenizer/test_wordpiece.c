@@ -186,15 +186,18 @@ START_TEST(the_simplified_vocabulary_equals_the_reference)
     static const char *const first[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]"};
     struct sb_tokenizer *t = open_tokenizer(golden("tokenizers/google-chinese"));
     FILE *file = NULL;
-    cJSON *row = next_row(&file, "tokenize/keep_tokens.jsonl");
+    static const enum sb_simplify_rule rules[] = {SB_SIMPLIFY_BERT4KERAS, SB_SIMPLIFY_RELEASE};
     int32_t *keep = malloc((size_t)sb_tokenizer_vocab_size(t) * sizeof *keep);
-    size_t kept = sb_simplify_vocabulary(keep, t, first, 4);
-    const cJSON *ids = cJSON_GetObjectItem(row, "keep_tokens"), *id = ids->child;
-    ck_assert_uint_eq(kept, (size_t)cJSON_GetArraySize(ids));
-    for (size_t i = 0; i < kept; i++, id = id->next)
-        ck_assert_msg(keep[i] == id->valueint, "place %zu: %d, expected %d", i, keep[i], id->valueint);
-    cJSON_Delete(row);
-    fclose(file);
+    int rows = 0;
+    for (cJSON *row; (row = next_row(&file, "tokenize/keep_tokens.jsonl")); rows++, cJSON_Delete(row)) {
+        ck_assert_int_lt(rows, 2);
+        size_t kept = sb_simplify_vocabulary(keep, t, rules[rows], first, 4);
+        const cJSON *ids = cJSON_GetObjectItem(row, "keep_tokens"), *id = ids->child;
+        ck_assert_uint_eq(kept, (size_t)cJSON_GetArraySize(ids));
+        for (size_t i = 0; i < kept; i++, id = id->next)
+            ck_assert_msg(keep[i] == id->valueint, "place %zu: %d, expected %d", i, keep[i], id->valueint);
+    }
+    ck_assert_int_eq(rows, 2);
     free(keep);
     sb_tokenizer_free(t);
 }
@@ -247,7 +250,7 @@ START_TEST(tokenizer_json_equals_hugging_face)
 END_TEST
 
 /* A tokenizer.json over the Chinese vocabulary, as the tokenizers package writes it. */
-static struct sb_tokenizer *open_chinese_json(void)
+static struct sb_tokenizer *open_chinese_json(bool lowercase)
 {
     struct sb_tokenizer *reference = open_tokenizer(golden("tokenizers/google-chinese"));
     struct sb_buffer json = {0};
@@ -256,9 +259,11 @@ static struct sb_tokenizer *open_chinese_json(void)
     for (int i = 0; i < 5; i++)
         sb_buffer_format(&json, "%s{\"id\":%d,\"content\":\"%s\",\"special\":true}", i ? "," : "",
                          sb_tokenizer_id(reference, special[i], strlen(special[i])), special[i]);
-    sb_buffer_text(&json, "],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
-                          "\"strip_accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"model\":{"
-                          "\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":{");
+    sb_buffer_format(&json, "],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+                            "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
+                            "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
+                            "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":{",
+                     lowercase ? "true" : "false");
     for (int32_t id = 0; id < sb_tokenizer_vocab_size(reference); id++) {
         const char *token = sb_tokenizer_token(reference, id);
         sb_buffer_text(&json, id ? "," : "");
@@ -276,7 +281,7 @@ static struct sb_tokenizer *open_chinese_json(void)
 
 START_TEST(each_manner_keeps_its_own_answers)
 {
-    struct sb_tokenizer *reference = open_tokenizer(golden("tokenizers/google-chinese")), *hf = open_chinese_json();
+    struct sb_tokenizer *reference = open_tokenizer(golden("tokenizers/google-chinese")), *hf = open_chinese_json(true);
     struct sb_encoding e = {0};
     FILE *file = NULL;
     int rows = 0;
@@ -294,19 +299,36 @@ START_TEST(each_manner_keeps_its_own_answers)
 }
 END_TEST
 
-START_TEST(the_default_model_tokenizes_like_its_reference)
+static void check_real(struct sb_tokenizer *t, const char *name)
 {
-    struct sb_tokenizer *t = open_tokenizer("models/simbert-small-zh");
     struct sb_encoding e = {0};
     FILE *file = NULL;
     int rows = 0;
-    for (cJSON *row; (row = next_row(&file, "real/simbert-small-zh.jsonl")); rows++, cJSON_Delete(row)) {
+    for (cJSON *row; (row = next_row(&file, name)); rows++, cJSON_Delete(row)) {
         const char *text = text_of(row, "text");
         ck_assert_int_eq(sb_tokenizer_encode(t, &e, text, strlen(text), NULL, 0, 512, NULL), SB_OK);
         assert_ids(&e, cJSON_GetObjectItem(row, "ids"), text);
     }
     ck_assert_int_eq(rows, 254);
     sb_encoding_free(&e);
+    sb_tokenizer_free(t);
+}
+
+START_TEST(real_models_tokenize_like_their_references)
+{
+    check_real(open_tokenizer("models/simbert-small-zh"), "real/simbert-small-zh.jsonl");
+    /* bge-small-zh has Google's vocabulary and keeps the case. */
+    check_real(open_chinese_json(false), "real/bge-small-zh.jsonl");
+}
+END_TEST
+
+/* As in a dictionary that is filled line by line. */
+START_TEST(the_last_of_equal_lines_counts)
+{
+    scratch_text("twice/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\r\na\n");
+    struct sb_tokenizer *t = open_tokenizer(scratch("twice"));
+    ck_assert_int_eq(sb_tokenizer_id(t, "a", 1), 6);
+    ck_assert_int_eq(sb_tokenizer_id(t, "b", 1), 5);
     sb_tokenizer_free(t);
 }
 END_TEST
@@ -322,7 +344,8 @@ int main(void)
     tcase_add_test(tests, the_simplified_vocabulary_equals_the_reference);
     tcase_add_test(tests, tokenizer_json_equals_hugging_face);
     tcase_add_test(tests, each_manner_keeps_its_own_answers);
-    tcase_add_test(tests, the_default_model_tokenizes_like_its_reference);
+    tcase_add_test(tests, real_models_tokenize_like_their_references);
+    tcase_add_test(tests, the_last_of_equal_lines_counts);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
