@@ -7,8 +7,8 @@ int sb_exit(enum sb_status status)
     return status == SB_OK || status == SB_CANCELLED ? SB_EXIT_OK : SB_EXIT_FAILURE;
 }
 
-bool sb_command_begin(const char *about, const struct sb_option_group *groups, const char *examples, char **argv, int *count,
-                      int *exit, struct sb_error *error)
+bool sb_command_begin(const char *about, const struct sb_option_group *groups, const char *examples, char **argv,
+                      int *count, int *exit, struct sb_error *error)
 {
     if (sb_options_want_help(argv)) {
         struct sb_buffer text = {0};

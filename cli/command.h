@@ -40,12 +40,13 @@ int sb_command_convert(char **argv, struct sb_error *error);
 int sb_command_bench(char **argv, struct sb_error *error);
 int sb_command_doctor(char **argv, struct sb_error *error);
 
-/* Prints the help if argv asks for it, else reads the options; argv[0, *count) are then the other arguments. False: the command
-   is over, with *exit. */
-SB_MUST_CHECK bool sb_command_begin(const char *about, const struct sb_option_group *groups, const char *examples, char **argv,
-                                    int *count, int *exit, struct sb_error *error);
+/* Prints the help if argv asks for it, else reads the options; argv[0, *count) are then the other arguments. False: the
+   command is over, with *exit. */
+SB_MUST_CHECK bool sb_command_begin(const char *about, const struct sb_option_group *groups, const char *examples,
+                                    char **argv, int *count, int *exit, struct sb_error *error);
 
-/* SB_OK: SB_EXIT_OK. So is SB_CANCELLED, which sb_output_write gives when the reader of a pipe has gone: it has what it wants. */
+/* SB_OK: SB_EXIT_OK. So is SB_CANCELLED, which sb_output_write gives when the reader of a pipe has gone: it has what it
+ * wants. */
 int sb_exit(enum sb_status status);
 
 #endif

@@ -63,16 +63,21 @@ int sb_command_convert(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert convert [OPTION]... SRC DST\n"
         "\n"
-        "Writes the model of directory SRC to directory DST with safetensors weights under Hugging Face names: config.json,\n"
+        "Writes the model of directory SRC to directory DST with safetensors weights under Hugging Face names: "
+        "config.json,\n"
         "the vocabulary, model.safetensors, and sentence-transformers' modules.json where SRC has it. Embeddings and\n"
         "paraphrases from DST are those from SRC, but for the rounding when --dtype is smaller than what is stored.\n";
-    static const char examples[] =
-        "  simbert convert chinese_simbert_L-6_H-384_A-12 models/simbert --dtype f16\n"
-        "  simbert convert models/old models/new && simbert inspect models/new\n";
+    static const char examples[] = "  simbert convert chinese_simbert_L-6_H-384_A-12 models/simbert --dtype f16\n"
+                                   "  simbert convert models/old models/new && simbert inspect models/new\n";
     const char *dtype = NULL;
     const struct sb_option options[] = {
-        {.name = "dtype", .type = SB_OPTION_CHOICE, .value = &dtype, .choices = "f32, f16, bf16", .argument = "TYPE",
-         .default_text = "as SRC, f32 if it mixes several", .help = "number format of the weights"},
+        {.name = "dtype",
+         .type = SB_OPTION_CHOICE,
+         .value = &dtype,
+         .choices = "f32, f16, bf16",
+         .argument = "TYPE",
+         .default_text = "as SRC, f32 if it mixes several",
+         .help = "number format of the weights"},
         {0},
     };
     const struct sb_option_group groups[] = {{"Options", options}, {0}};

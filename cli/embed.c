@@ -11,7 +11,8 @@ struct printer {
     struct sb_buffer out;
 };
 
-static enum sb_status print(void *context, const struct sb_text_batch *batch, const float *vectors, struct sb_error *error)
+static enum sb_status print(void *context, const struct sb_text_batch *batch, const float *vectors,
+                            struct sb_error *error)
 {
     struct printer *p = context;
     for (size_t i = 0; i < batch->count; i++) {
@@ -28,8 +29,8 @@ static enum sb_status print(void *context, const struct sb_text_batch *batch, co
     return sb_output_write(&p->out, error);
 }
 
-static enum sb_status embed(const struct sb_text_choice *choice, const struct sb_model_choice *model_choice, char **arguments,
-                            int count, struct sb_error *error)
+static enum sb_status embed(const struct sb_text_choice *choice, const struct sb_model_choice *model_choice,
+                            char **arguments, int count, struct sb_error *error)
 {
     struct sb_texts *texts = NULL;
     struct sb_model *model = NULL;
@@ -39,8 +40,11 @@ static enum sb_status embed(const struct sb_text_choice *choice, const struct sb
         status = sb_model_choice_open(&model, model_choice, error);
     if (status == SB_OK) {
         printer.dimensions = (size_t)sb_model_dimensions(model);
-        struct sb_embed_job job = {.model = model, .threads = sb_model_choice_threads(model_choice), .texts = texts,
-                                   .take = print, .context = &printer};
+        struct sb_embed_job job = {.model = model,
+                                   .threads = sb_model_choice_threads(model_choice),
+                                   .texts = texts,
+                                   .take = print,
+                                   .context = &printer};
         struct sb_progress progress = sb_progress_begin(choice->progress, choice->json, "texts");
         status = sb_embed_texts(&job, &progress, error);
     }
@@ -58,10 +62,9 @@ int sb_command_embed(char **argv, struct sb_error *error)
         "Prints the vector of each text: its numbers on a line, or with --json {\"index\",\"embedding\"}.\n"
         "An empty line is a text too, so that line N of the output belongs to line N of the input.\n"
         "A text that is longer than the model takes is cut at its end.\n";
-    static const char examples[] =
-        "  simbert embed 怎么申请退货\n"
-        "  simbert embed --json < questions.txt > vectors.jsonl\n"
-        "  xz -dc questions.txt.xz | simbert embed --threads 2 > vectors.txt\n";
+    static const char examples[] = "  simbert embed 怎么申请退货\n"
+                                   "  simbert embed --json < questions.txt > vectors.jsonl\n"
+                                   "  xz -dc questions.txt.xz | simbert embed --threads 2 > vectors.txt\n";
     struct sb_text_choice choice = sb_text_choice_defaults();
     struct sb_model_choice model = {0};
     struct sb_option options[SB_TEXT_OPTIONS], model_options[SB_MODEL_OPTIONS];

@@ -30,8 +30,8 @@ enum sb_status sb_embed_texts(const struct sb_embed_job *job, struct sb_progress
     }
     sb_progress_end(progress);
     if (status == SB_OK && embedder.cut > 0)
-        fprintf(stderr, "note: %zu of %zu texts were longer than %d tokens; of these only the beginning counts\n", embedder.cut,
-                batch.first, sb_model_max_length(job->model));
+        fprintf(stderr, "note: %zu of %zu texts were longer than %d tokens; of these only the beginning counts\n",
+                embedder.cut, batch.first, sb_model_max_length(job->model));
     free(vectors);
     sb_text_batch_free(&batch);
     sb_workers_free(embedder.workers);

@@ -39,23 +39,26 @@ static enum sb_status compute(struct run *run, struct pass *pass, struct sb_sess
 {
     for (size_t i = 0; i < pass->count; i++) {
         size_t start = i ? pass->ends[i - 1] : 0, length = pass->ends[i] - start;
-        pass->rows[i] = (struct sb_row){.ids = pass->ids + start, .length = length, .prefix = length, .want = SB_WANT_VECTOR};
+        pass->rows[i] =
+            (struct sb_row){.ids = pass->ids + start, .length = length, .prefix = length, .want = SB_WANT_VECTOR};
     }
     enum sb_status status = pass->count ? sb_session_forward(session, pass->rows, pass->count, error) : SB_OK;
     for (size_t i = 0; i < pass->count && status == SB_OK; i++)
-        memcpy(run->vectors + (pass->first + i) * run->dimensions, pass->rows[i].vector, run->dimensions * sizeof *run->vectors);
+        memcpy(run->vectors + (pass->first + i) * run->dimensions, pass->rows[i].vector,
+               run->dimensions * sizeof *run->vectors);
     run->embedder->tokens += pass->tokens;
     pass->first += pass->count;
     pass->count = pass->tokens = 0;
     return status;
 }
 
-static enum sb_status encode(struct run *run, size_t index, struct sb_workers *workers, int worker, struct sb_error *error)
+static enum sb_status encode(struct run *run, size_t index, struct sb_workers *workers, int worker,
+                             struct sb_error *error)
 {
     struct sb_encoding *encoding = &workers->encodings[worker];
     struct sb_text text = sb_text_at(run->batch, index);
-    enum sb_status status = sb_tokenizer_encode(sb_model_tokenizer(workers->model), encoding, text.text, text.size, NULL, 0,
-                                                (size_t)sb_model_max_length(workers->model), error);
+    enum sb_status status = sb_tokenizer_encode(sb_model_tokenizer(workers->model), encoding, text.text, text.size,
+                                                NULL, 0, (size_t)sb_model_max_length(workers->model), error);
     char name[300];
     if (status != SB_OK) {
         sb_texts_name(run->texts, run->batch->first + index, name, sizeof name);
@@ -66,7 +69,8 @@ static enum sb_status encode(struct run *run, size_t index, struct sb_workers *w
     return SB_OK;
 }
 
-static enum sb_status run_shard(void *context, size_t index, struct sb_workers *workers, int worker, struct sb_error *error)
+static enum sb_status run_shard(void *context, size_t index, struct sb_workers *workers, int worker,
+                                struct sb_error *error)
 {
     struct run *run = context;
     struct sb_embedder_shard shard = run->embedder->shards[index];
@@ -74,7 +78,8 @@ static enum sb_status run_shard(void *context, size_t index, struct sb_workers *
     struct sb_session_options limits = sb_session_limits(session);
     struct sb_encoding *encoding = &workers->encodings[worker];
     size_t most = limits.max_rows < SHARD_TEXTS ? limits.max_rows : SHARD_TEXTS;
-    struct pass pass = {.ids = malloc(limits.max_tokens * sizeof *pass.ids), .limit = limits.max_tokens, .first = shard.start};
+    struct pass pass = {
+        .ids = malloc(limits.max_tokens * sizeof *pass.ids), .limit = limits.max_tokens, .first = shard.start};
     enum sb_status status = pass.ids ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory to embed");
     for (size_t i = shard.start; i < shard.end && status == SB_OK; i++) {
         status = encode(run, i, workers, worker, error);
@@ -123,10 +128,13 @@ static size_t make_shards(struct sb_embedder *embedder, const struct sb_text_bat
     return count;
 }
 
-enum sb_status sb_embedder_run(struct sb_embedder *embedder, const struct sb_texts *texts, const struct sb_text_batch *batch,
-                               float *vectors, struct sb_error *error)
+enum sb_status sb_embedder_run(struct sb_embedder *embedder, const struct sb_texts *texts,
+                               const struct sb_text_batch *batch, float *vectors, struct sb_error *error)
 {
-    struct run run = {.embedder = embedder, .texts = texts, .batch = batch, .vectors = vectors,
+    struct run run = {.embedder = embedder,
+                      .texts = texts,
+                      .batch = batch,
+                      .vectors = vectors,
                       .dimensions = (size_t)sb_model_dimensions(embedder->workers->model)};
     size_t shards = batch->count ? make_shards(embedder, batch) : 0;
     if (batch->count && !shards)

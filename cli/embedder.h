@@ -1,11 +1,10 @@
 /*
- * Vectors of many texts: cut by size into shards that threads take one after the other, each shard one or more packed passes
- * through the network. A text's vector does not depend on the shard, nor on the number of threads.
+ * Vectors of many texts: cut by size into shards that threads take one after the other, each shard one or more packed
+ * passes through the network. A text's vector does not depend on the shard, nor on the number of threads.
  *
  *     struct sb_embedder embedder = {.workers = workers};
- *     sb_embedder_run(&embedder, texts, &batch, vectors, &error);     // vectors[batch.count, sb_model_dimensions(model)]
- *     printf("%zu tokens\n", embedder.tokens);
- *     sb_embedder_free(&embedder);
+ *     sb_embedder_run(&embedder, texts, &batch, vectors, &error);     // vectors[batch.count,
+ * sb_model_dimensions(model)] printf("%zu tokens\n", embedder.tokens); sb_embedder_free(&embedder);
  *
  * Thread rule: one thread at a time.
  */
@@ -18,9 +17,9 @@
 #include <stdatomic.h>
 
 struct sb_embedder {
-    struct sb_workers *workers;    /* borrowed; set by the caller, all else zero */
-    _Atomic size_t tokens;         /* computed so far, special tokens included */
-    _Atomic size_t cut;            /* texts so far that were longer than the model takes: only their beginning counts */
+    struct sb_workers *workers; /* borrowed; set by the caller, all else zero */
+    _Atomic size_t tokens;      /* computed so far, special tokens included */
+    _Atomic size_t cut;         /* texts so far that were longer than the model takes: only their beginning counts */
     struct sb_embedder_shard *shards;
     size_t shard_capacity;
 };

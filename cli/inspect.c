@@ -25,7 +25,8 @@ int sb_command_inspect(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert inspect [OPTION]... DIR\n"
         "\n"
-        "Says what the model directory holds: format, configuration, every tensor and what it is used for; and what does\n"
+        "Says what the model directory holds: format, configuration, every tensor and what it is used for; and what "
+        "does\n"
         "not fit: missing tensors, wrong shapes, damaged or missing data. Reads the directories of Google's BERT and\n"
         "SimBERT, Hugging Face and sentence-transformers.\n";
     static const char examples[] =
@@ -34,7 +35,10 @@ int sb_command_inspect(char **argv, struct sb_error *error)
     bool json = false, check = false;
     const struct sb_option options[] = {
         {.name = "json", .type = SB_OPTION_FLAG, .value = &json, .help = "print one JSON object, for programs"},
-        {.name = "check", .type = SB_OPTION_FLAG, .value = &check, .help = "exit with status 1 if something does not fit"},
+        {.name = "check",
+         .type = SB_OPTION_FLAG,
+         .value = &check,
+         .help = "exit with status 1 if something does not fit"},
         {0},
     };
     const struct sb_option_group groups[] = {{"Options", options}, {0}};

@@ -38,16 +38,17 @@ static void put_help(struct sb_buffer *out)
                         "Commands:\n");
     for (size_t i = 0; i < COMMANDS; i++)
         sb_buffer_format(out, "  %-12s%s\n", commands[i].name, commands[i].summary);
-    sb_buffer_text(out, "\n"
-                        "Examples:\n"
-                        "  simbert embed 怎么申请退货\n"
-                        "  simbert similar --query 东西不想要了 怎么申请退货 怎么开发票 忘记密码怎么办\n"
-                        "  simbert paraphrase 怎么申请退货\n"
-                        "  simbert serve --port 8080\n"
-                        "\n"
-                        "The model is --model DIR, else $SIMBERT_MODEL, else models/simbert-small-zh here or beside the\n"
-                        "program. Every option --some-name can also be set in the environment: SIMBERT_SOME_NAME.\n"
-                        "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n");
+    sb_buffer_text(out,
+                   "\n"
+                   "Examples:\n"
+                   "  simbert embed 怎么申请退货\n"
+                   "  simbert similar --query 东西不想要了 怎么申请退货 怎么开发票 忘记密码怎么办\n"
+                   "  simbert paraphrase 怎么申请退货\n"
+                   "  simbert serve --port 8080\n"
+                   "\n"
+                   "The model is --model DIR, else $SIMBERT_MODEL, else models/simbert-small-zh here or beside the\n"
+                   "program. Every option --some-name can also be set in the environment: SIMBERT_SOME_NAME.\n"
+                   "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n");
 }
 
 static sb_command_run find(const char *name)
@@ -110,8 +111,8 @@ static int dispatch(char **argv, struct sb_error *error)
     return run ? run(argv + 2, error) : unknown(name, error);
 }
 
-/* A standard stream that the caller has closed would be the number of the next file that is opened: messages would end up in it.
-   Reading from what is put there gives nothing, and writing to it fails. */
+/* A standard stream that the caller has closed would be the number of the next file that is opened: messages would end
+   up in it. Reading from what is put there gives nothing, and writing to it fails. */
 static void occupy_standard_streams(void)
 {
     int fd;

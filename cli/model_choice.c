@@ -14,14 +14,33 @@
 void sb_model_options_table(struct sb_option table[SB_MODEL_OPTIONS], struct sb_model_choice *choice)
 {
     const struct sb_option options[SB_MODEL_OPTIONS] = {
-        {.name = "model", .type = SB_OPTION_TEXT, .value = &choice->dir, .argument = "DIR", .default_text = SB_MODEL_HELP_DEFAULT,
+        {.name = "model",
+         .type = SB_OPTION_TEXT,
+         .value = &choice->dir,
+         .argument = "DIR",
+         .default_text = SB_MODEL_HELP_DEFAULT,
          .help = "model directory"},
-        {.name = "kernels", .type = SB_OPTION_TEXT, .value = &choice->kernels, .argument = "NAME", .default_text = "the fastest",
+        {.name = "kernels",
+         .type = SB_OPTION_TEXT,
+         .value = &choice->kernels,
+         .argument = "NAME",
+         .default_text = "the fastest",
          .help = SB_KERNELS_HELP},
-        {.name = "dtype", .type = SB_OPTION_CHOICE, .value = &choice->dtype, .choices = SB_DTYPE_CHOICES, .argument = "TYPE",
-         .default_text = "f32", .help = SB_DTYPE_HELP},
-        {.name = "threads", .type = SB_OPTION_INT, .value = &choice->threads, .low = 0, .high = 1024, .argument = "N",
-         .default_text = choice->threads ? NULL : "0, as many as there are processors", .help = "threads that compute"},
+        {.name = "dtype",
+         .type = SB_OPTION_CHOICE,
+         .value = &choice->dtype,
+         .choices = SB_DTYPE_CHOICES,
+         .argument = "TYPE",
+         .default_text = "f32",
+         .help = SB_DTYPE_HELP},
+        {.name = "threads",
+         .type = SB_OPTION_INT,
+         .value = &choice->threads,
+         .low = 0,
+         .high = 1024,
+         .argument = "N",
+         .default_text = choice->threads ? NULL : "0, as many as there are processors",
+         .help = "threads that compute"},
     };
     memcpy(table, options, sizeof options);
 }
@@ -55,7 +74,8 @@ enum sb_status sb_model_find(char **dir, const char *choice, struct sb_error *er
         }
     }
     if (!*dir)
-        sb_fail(error, SB_NOT_FOUND, "no model: neither %s, nor %s or %s from %s, exists; name one with --model DIR or $SIMBERT_MODEL",
+        sb_fail(error, SB_NOT_FOUND,
+                "no model: neither %s, nor %s or %s from %s, exists; name one with --model DIR or $SIMBERT_MODEL",
                 SHIPPED, beside[0], beside[1], program ? program : "the program's folder");
     free(program);
     return *dir ? SB_OK : SB_NOT_FOUND;
@@ -66,7 +86,8 @@ int sb_model_choice_threads(const struct sb_model_choice *choice)
     return choice->threads ? choice->threads : sb_cpu_count();
 }
 
-enum sb_status sb_model_choice_open(struct sb_model **model, const struct sb_model_choice *choice, struct sb_error *error)
+enum sb_status sb_model_choice_open(struct sb_model **model, const struct sb_model_choice *choice,
+                                    struct sb_error *error)
 {
     char *dir;
     *model = NULL;

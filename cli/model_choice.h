@@ -29,7 +29,8 @@ enum { SB_MODEL_OPTIONS = 5 };
 /* --model, --kernels, --dtype, --threads. What choice holds are the defaults. */
 void sb_model_options_table(struct sb_option table[SB_MODEL_OPTIONS], struct sb_model_choice *choice);
 
-/* The directory: choice, or else the model that ships, in models/ of the current folder, or beside the program (../models,
+/* The directory: choice, or else the model that ships, in models/ of the current folder, or beside the program
+   (../models,
    ../share/simbert/models). SB_NOT_FOUND says where it was looked for. The result is malloc'd. */
 SB_MUST_CHECK enum sb_status sb_model_find(char **dir, const char *choice, struct sb_error *error);
 

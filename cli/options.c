@@ -71,7 +71,8 @@ static bool set_number(const struct sb_option *option, const char *what, const c
 {
     char wanted[96], *end;
     bool whole = option->type != SB_OPTION_DOUBLE;
-    snprintf(wanted, sizeof wanted, "%s from %.15g to %.15g", whole ? "a whole number" : "a number", option->low, option->high);
+    snprintf(wanted, sizeof wanted, "%s from %.15g to %.15g", whole ? "a whole number" : "a number", option->low,
+             option->high);
     if (!*text || text[strspn(text, whole ? "+-0123456789" : "+-.0123456789eE")])
         return wrong(error, what, text, wanted);
     errno = 0;

@@ -59,9 +59,10 @@ struct sb_option_group {
     const struct sb_option *options;
 };
 
-/* Reads argv up to its NULL and moves what is no option to the front, *count texts. False: the error names the option, or the
-   environment variable, what was wrong and, for an unknown option, the one that was probably meant. */
-SB_MUST_CHECK bool sb_options_parse(const struct sb_option_group *groups, char **argv, int *count, struct sb_error *error);
+/* Reads argv up to its NULL and moves what is no option to the front, *count texts. False: the error names the option,
+   or the environment variable, what was wrong and, for an unknown option, the one that was probably meant. */
+SB_MUST_CHECK bool sb_options_parse(const struct sb_option_group *groups, char **argv, int *count,
+                                    struct sb_error *error);
 
 /* True if argv asks for help: -h or --help stands before any "--". */
 bool sb_options_want_help(char *const *argv);

@@ -67,7 +67,8 @@ static void put_option(struct sb_buffer *out, const struct sb_option *option)
     char variable[64];
     struct sb_buffer text = {0};
     size_t start = out->length;
-    sb_buffer_format(out, "  --%s%s%s", option->name, option->argument ? " " : "", option->argument ? option->argument : "");
+    sb_buffer_format(out, "  --%s%s%s", option->name, option->argument ? " " : "",
+                     option->argument ? option->argument : "");
     sb_buffer_text(&text, option->help);
     if (option->choices)
         sb_buffer_format(&text, ": %s", option->choices);

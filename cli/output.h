@@ -12,8 +12,8 @@
 #include "base/buffer.h"
 #include "base/status.h"
 
-/* Writes all of it and resets the buffer. SB_NO_MEMORY if the buffer has failed, SB_CANCELLED if nobody reads the pipe any more
-   (SIGPIPE must be ignored), else SB_IO. */
+/* Writes all of it and resets the buffer. SB_NO_MEMORY if the buffer has failed, SB_CANCELLED if nobody reads the pipe
+   any more (SIGPIPE must be ignored), else SB_IO. */
 SB_MUST_CHECK enum sb_status sb_output_write(struct sb_buffer *buffer, struct sb_error *error);
 
 #endif

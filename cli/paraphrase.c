@@ -38,7 +38,8 @@ static void put_json(struct sb_buffer *out, struct sb_text text, const struct sb
         sb_buffer_float(out, (float)c->similarity);
         sb_buffer_text(out, ",\"logprob\":");
         sb_buffer_float(out, (float)c->logprob);
-        sb_buffer_format(out, ",\"edit_distance\":%d,\"finish_reason\":\"%s\"}", c->edit_distance, c->stopped ? "stop" : "length");
+        sb_buffer_format(out, ",\"edit_distance\":%d,\"finish_reason\":\"%s\"}", c->edit_distance,
+                         c->stopped ? "stop" : "length");
     }
     sb_buffer_text(out, "]}\n");
 }
@@ -54,14 +55,15 @@ static void put_text(struct sb_buffer *out, struct sb_text text, const struct sb
     }
 }
 
-static enum sb_status write_one(void *context, size_t index, struct sb_workers *workers, int worker, struct sb_error *error)
+static enum sb_status write_one(void *context, size_t index, struct sb_workers *workers, int worker,
+                                struct sb_error *error)
 {
     struct work *work = context;
     struct sb_text text = sb_text_at(&work->batch, index);
     struct sb_task *task = NULL;
     size_t count;
-    enum sb_status status =
-        sb_paraphrase_task_new(&task, workers->model, text.text, text.size, &work->settings->paraphrases.options, error);
+    enum sb_status status = sb_paraphrase_task_new(&task, workers->model, text.text, text.size,
+                                                   &work->settings->paraphrases.options, error);
     if (status == SB_OK)
         status = sb_task_run(task, workers->sessions[worker], error);
     if (status == SB_OK) {
@@ -112,7 +114,8 @@ static enum sb_status run(struct settings *settings, char **arguments, int count
     if (status == SB_OK) {
         work.most = (size_t)workers->threads * 4;
         work.results = calloc(work.most, sizeof *work.results);
-        status = work.results ? write_all(&work, workers, error) : sb_fail(error, SB_NO_MEMORY, "no memory for the results");
+        status =
+            work.results ? write_all(&work, workers, error) : sb_fail(error, SB_NO_MEMORY, "no memory for the results");
     }
     for (size_t i = 0; i < work.most && work.results; i++)
         sb_buffer_free(&work.results[i]);
@@ -129,7 +132,8 @@ int sb_command_paraphrase(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert paraphrase [OPTION]... [TEXT]...\n"
         "\n"
-        "Says each text in other words: writes candidates, drops copies and duplicates, and prints the n best, each behind\n"
+        "Says each text in other words: writes candidates, drops copies and duplicates, and prints the n best, each "
+        "behind\n"
         "its similarity to the text, which is the cosine of their vectors. With --json a text's result is\n"
         "{\"text\",\"candidates\":[{\"text\",\"similarity\",\"logprob\",\"edit_distance\",\"finish_reason\"}]}.\n";
     static const char examples[] =

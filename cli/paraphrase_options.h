@@ -1,6 +1,6 @@
 /*
- * The options that say how paraphrases are written, for every command that writes them. Names and defaults are those of the route
- * /v1/paraphrases.
+ * The options that say how paraphrases are written, for every command that writes them. Names and defaults are those of
+ * the route /v1/paraphrases.
  *
  *     struct sb_paraphrase_choice choice = sb_paraphrase_choice_defaults();
  *     struct sb_option options[SB_PARAPHRASE_OPTIONS];
@@ -32,7 +32,7 @@ enum { SB_PARAPHRASE_OPTIONS = 24 };
 void sb_paraphrase_options_table(struct sb_option table[SB_PARAPHRASE_OPTIONS], struct sb_paraphrase_choice *choice);
 
 /* Once the model is known: makes options complete. */
-SB_MUST_CHECK enum sb_status sb_paraphrase_choice_resolve(struct sb_paraphrase_choice *choice, const struct sb_model *model,
-                                                          struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_paraphrase_choice_resolve(struct sb_paraphrase_choice *choice,
+                                                          const struct sb_model *model, struct sb_error *error);
 
 #endif

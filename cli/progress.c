@@ -24,11 +24,12 @@ struct sb_progress sb_progress_begin(const char *choice, bool json, const char *
 void sb_progress_update(struct sb_progress *progress, size_t done)
 {
     int64_t now = sb_now_ns(), every = progress->is_terminal ? TERMINAL_EVERY_NS : LINES_EVERY_NS;
-    if (!progress->enabled || now - progress->start_ns < PATIENCE_NS || (progress->shown && now - progress->shown_ns < every))
+    if (!progress->enabled || now - progress->start_ns < PATIENCE_NS ||
+        (progress->shown && now - progress->shown_ns < every))
         return;
     double seconds = (double)(now - progress->start_ns) / 1e9;
-    fprintf(stderr, "%s%zu %s, %.0f s, %.1f a second%s", progress->is_terminal ? "\r" : "", done, progress->what, seconds,
-            (double)done / seconds, progress->is_terminal ? "\033[K" : "\n");
+    fprintf(stderr, "%s%zu %s, %.0f s, %.1f a second%s", progress->is_terminal ? "\r" : "", done, progress->what,
+            seconds, (double)done / seconds, progress->is_terminal ? "\033[K" : "\n");
     fflush(stderr);
     progress->shown = true;
     progress->shown_ns = now;

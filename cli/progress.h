@@ -1,6 +1,6 @@
 /*
- * Progress of long work on standard error, for whoever waits: on a terminal one line that renews itself, elsewhere a line now and
- * then. Nothing is shown of work that is done within two seconds.
+ * Progress of long work on standard error, for whoever waits: on a terminal one line that renews itself, elsewhere a
+ * line now and then. Nothing is shown of work that is done within two seconds.
  *
  *     struct sb_progress progress = sb_progress_begin(choice, json, "texts");
  *     for (...)
@@ -17,7 +17,8 @@
 #include <stdint.h>
 
 #define SB_PROGRESS_CHOICES "auto, always, never"
-#define SB_PROGRESS_HELP "show progress on standard error; auto: not with --json, nor when the results come on a terminal"
+#define SB_PROGRESS_HELP                                                                                               \
+    "show progress on standard error; auto: not with --json, nor when the results come on a terminal"
 
 struct sb_progress {
     bool enabled, is_terminal, shown;

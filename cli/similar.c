@@ -28,7 +28,8 @@ struct search {
     struct sb_top_texts *top; /* [queries] */
 };
 
-/* sum(a b), as every search of this program computes it, over the lengths, which are 1 unless the model leaves them as they are. */
+/* sum(a b), as every search of this program computes it, over the lengths, which are 1 unless the model leaves them as
+ * they are. */
 static double cosine(const struct search *s, const float *query, const float *vector)
 {
     double length = sqrt(s->kernels->dot(vector, vector, s->dimensions));
@@ -43,7 +44,8 @@ static void normalize(const struct search *s, float *vector)
         vector[d] = (float)(vector[d] / length);
 }
 
-static enum sb_status take_queries(void *context, const struct sb_text_batch *batch, const float *vectors, struct sb_error *error)
+static enum sb_status take_queries(void *context, const struct sb_text_batch *batch, const float *vectors,
+                                   struct sb_error *error)
 {
     struct search *s = context;
     (void)error;
@@ -56,7 +58,8 @@ static enum sb_status take_queries(void *context, const struct sb_text_batch *ba
     return SB_OK;
 }
 
-static enum sb_status take_texts(void *context, const struct sb_text_batch *batch, const float *vectors, struct sb_error *error)
+static enum sb_status take_texts(void *context, const struct sb_text_batch *batch, const float *vectors,
+                                 struct sb_error *error)
 {
     struct search *s = context;
     for (size_t i = 0; i < batch->count; i++) {
@@ -111,16 +114,20 @@ static enum sb_status print(const struct search *s, const struct settings *setti
 }
 
 /* Embeds what texts gives, with the queries' or the texts' own taker. */
-static enum sb_status embed(struct search *s, const struct settings *settings, struct sb_model *model, struct sb_texts *texts,
-                            bool are_queries, struct sb_error *error)
+static enum sb_status embed(struct search *s, const struct settings *settings, struct sb_model *model,
+                            struct sb_texts *texts, bool are_queries, struct sb_error *error)
 {
-    struct sb_embed_job job = {.model = model, .threads = sb_model_choice_threads(&settings->model), .texts = texts,
-                               .take = are_queries ? take_queries : take_texts, .context = s};
+    struct sb_embed_job job = {.model = model,
+                               .threads = sb_model_choice_threads(&settings->model),
+                               .texts = texts,
+                               .take = are_queries ? take_queries : take_texts,
+                               .context = s};
     struct sb_progress progress = sb_progress_begin(settings->texts.progress, settings->texts.json, "texts");
     return sb_embed_texts(&job, &progress, error);
 }
 
-static enum sb_status search(const struct settings *settings, struct sb_texts *queries, struct sb_texts *texts, struct sb_error *error)
+static enum sb_status search(const struct settings *settings, struct sb_texts *queries, struct sb_texts *texts,
+                             struct sb_error *error)
 {
     struct sb_model *model;
     struct search s = {.queries = settings->queries.count};
@@ -153,10 +160,12 @@ static int run(struct settings *settings, char **arguments, int count, struct sb
 {
     struct sb_texts *queries = NULL, *texts = NULL;
     if (settings->queries.count < 1 || settings->queries.count > MOST_QUERIES) {
-        sb_fail(error, SB_INVALID, "%zu queries; 1 to %d are possible: --query TEXT", settings->queries.count, MOST_QUERIES);
+        sb_fail(error, SB_INVALID, "%zu queries; 1 to %d are possible: --query TEXT", settings->queries.count,
+                MOST_QUERIES);
         return SB_EXIT_USAGE;
     }
-    enum sb_status status = sb_texts_open(&queries, (char **)settings->queries.items, (int)settings->queries.count, NULL, error);
+    enum sb_status status =
+        sb_texts_open(&queries, (char **)settings->queries.items, (int)settings->queries.count, NULL, error);
     if (status == SB_OK)
         status = sb_texts_open(&texts, arguments, count, settings->texts.input, error);
     if (status == SB_OK)
@@ -173,7 +182,8 @@ int sb_command_similar(char **argv, struct sb_error *error)
         "\n"
         "Prints those texts that are closest in meaning to the query, the closest first, each behind its score:\n"
         "the cosine of the two vectors, 1 for the same meaning. Empty lines do not count.\n"
-        "With --json a query's result is {\"query\",\"matches\":[{\"index\",\"text\",\"score\"}]}; index is the text's number\n"
+        "With --json a query's result is {\"query\",\"matches\":[{\"index\",\"text\",\"score\"}]}; index is the text's "
+        "number\n"
         "among the lines, from 0. To ask the same texts often, keep them in a collection of \"simbert serve\".\n";
     static const char examples[] =
         "  simbert similar --query 东西不想要了 怎么申请退货 怎么开发票 忘记密码怎么办\n"
@@ -181,16 +191,30 @@ int sb_command_similar(char **argv, struct sb_error *error)
         "  simbert similar --query 退货 --query 发票 --min-score 0.8 --json --input questions.txt\n";
     struct settings settings = {.top_k = 10, .min_score = -1, .texts = sb_text_choice_defaults()};
     const struct sb_option options[] = {
-        {.name = "query", .type = SB_OPTION_LIST, .value = &settings.queries, .argument = "TEXT",
+        {.name = "query",
+         .type = SB_OPTION_LIST,
+         .value = &settings.queries,
+         .argument = "TEXT",
          .help = "what to look for; may be given several times"},
-        {.name = "top-k", .type = SB_OPTION_INT, .value = &settings.top_k, .low = 1, .high = MOST_MATCHES, .argument = "N",
+        {.name = "top-k",
+         .type = SB_OPTION_INT,
+         .value = &settings.top_k,
+         .low = 1,
+         .high = MOST_MATCHES,
+         .argument = "N",
          .help = "matches of a query, at most"},
-        {.name = "min-score", .type = SB_OPTION_DOUBLE, .value = &settings.min_score, .low = -1, .high = 1, .argument = "X",
+        {.name = "min-score",
+         .type = SB_OPTION_DOUBLE,
+         .value = &settings.min_score,
+         .low = -1,
+         .high = 1,
+         .argument = "X",
          .help = "leave out matches below this score"},
         {0},
     };
     struct sb_option text_options[SB_TEXT_OPTIONS], model_options[SB_MODEL_OPTIONS];
-    const struct sb_option_group groups[] = {{"Search", options}, {"Options", text_options}, {"Model", model_options}, {0}};
+    const struct sb_option_group groups[] = {
+        {"Search", options}, {"Options", text_options}, {"Model", model_options}, {0}};
     int count, exit;
     sb_text_options_table(text_options, &settings.texts);
     sb_model_options_table(model_options, &settings.model);

@@ -25,7 +25,8 @@ struct sb_texts {
     char bytes[READ_SIZE];
 };
 
-enum sb_status sb_texts_open(struct sb_texts **texts, char **arguments, int count, const char *input, struct sb_error *error)
+enum sb_status sb_texts_open(struct sb_texts **texts, char **arguments, int count, const char *input,
+                             struct sb_error *error)
 {
     *texts = NULL;
     if (count > 0 && input)
@@ -85,7 +86,8 @@ static size_t open_start(const struct sb_text_batch *batch)
     return batch->count ? batch->ends[batch->count - 1] : 0;
 }
 
-static enum sb_status append(struct sb_texts *t, struct sb_text_batch *batch, const char *bytes, size_t size, struct sb_error *error)
+static enum sb_status append(struct sb_texts *t, struct sb_text_batch *batch, const char *bytes, size_t size,
+                             struct sb_error *error)
 {
     char name[300];
     if (size > SB_LINE_MAX - (batch->bytes.length - open_start(batch))) {

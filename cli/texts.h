@@ -10,8 +10,8 @@
  *     sb_text_batch_free(&batch);
  *     sb_texts_close(texts);
  *
- * A line ends with "\n" or "\r\n", and the last one may lack it. A batch ends early when the next line has not arrived yet, so
- * a program at the other end of a pipe that waits for an answer gets it.
+ * A line ends with "\n" or "\r\n", and the last one may lack it. A batch ends early when the next line has not arrived
+ * yet, so a program at the other end of a pipe that waits for an answer gets it.
  */
 #ifndef SB_CLI_TEXTS_H
 #define SB_CLI_TEXTS_H
@@ -46,8 +46,8 @@ SB_MUST_CHECK enum sb_status sb_texts_open(struct sb_texts **texts, char **argum
                                            struct sb_error *error);
 void sb_texts_close(struct sb_texts *texts); /* NULL is fine */
 
-/* Replaces what batch holds by the next texts, at most limit; none at the end. Waits for the first one only. SB_INVALID, naming
-   the line: not UTF-8. SB_LIMIT: longer than SB_LINE_MAX. */
+/* Replaces what batch holds by the next texts, at most limit; none at the end. Waits for the first one only.
+   SB_INVALID, naming the line: not UTF-8. SB_LIMIT: longer than SB_LINE_MAX. */
 SB_MUST_CHECK enum sb_status sb_texts_read(struct sb_texts *texts, struct sb_text_batch *batch, size_t limit,
                                            struct sb_error *error);
 

@@ -55,8 +55,8 @@ static enum sb_status encode(const struct settings *settings, const struct sb_to
     return sb_tokenizer_encode(tokenizer, encoding, text.text, text.size, NULL, 0, settings->max_length, error);
 }
 
-static enum sb_status tokenize(const struct settings *settings, const struct sb_tokenizer *tokenizer, struct sb_texts *texts,
-                               struct sb_error *error)
+static enum sb_status tokenize(const struct settings *settings, const struct sb_tokenizer *tokenizer,
+                               struct sb_texts *texts, struct sb_error *error)
 {
     struct sb_text_batch batch = {0};
     struct sb_encoding encoding = {0};
@@ -106,21 +106,35 @@ int sb_command_tokenize(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert tokenize [OPTION]... [TEXT]...\n"
         "\n"
-        "Prints the tokens of each text as token/id, or with --json {\"ids\",\"tokens\",\"offsets\"}: offsets are the [start, end)\n"
-        "of each token in characters of the text, null for [CLS] and [SEP]. Only the vocabulary is read: --model may be\n"
+        "Prints the tokens of each text as token/id, or with --json {\"ids\",\"tokens\",\"offsets\"}: offsets are the "
+        "[start, end)\n"
+        "of each token in characters of the text, null for [CLS] and [SEP]. Only the vocabulary is read: --model may "
+        "be\n"
         "a directory without weights, or a file: vocab.txt, tokenizer.json or a SentencePiece .model.\n";
-    static const char examples[] =
-        "  simbert tokenize 怎么申请退货\n"
-        "  simbert tokenize --no-special --json < questions.txt\n"
-        "  simbert tokenize --model vocab.txt 怎么申请退货\n";
+    static const char examples[] = "  simbert tokenize 怎么申请退货\n"
+                                   "  simbert tokenize --no-special --json < questions.txt\n"
+                                   "  simbert tokenize --model vocab.txt 怎么申请退货\n";
     struct settings settings = {.special = true, .texts = sb_text_choice_defaults()};
     const struct sb_option options[] = {
-        {.name = "model", .type = SB_OPTION_TEXT, .value = &settings.model, .argument = "DIR",
-         .default_text = SB_MODEL_HELP_DEFAULT, .help = "model directory, or vocabulary file"},
+        {.name = "model",
+         .type = SB_OPTION_TEXT,
+         .value = &settings.model,
+         .argument = "DIR",
+         .default_text = SB_MODEL_HELP_DEFAULT,
+         .help = "model directory, or vocabulary file"},
         {.name = "special", .type = SB_OPTION_FLAG, .value = &settings.special, .help = "with [CLS] and [SEP]"},
-        {.name = "max-length", .type = SB_OPTION_SIZE, .value = &settings.max_length, .low = 0, .high = 1 << 20, .argument = "N",
+        {.name = "max-length",
+         .type = SB_OPTION_SIZE,
+         .value = &settings.max_length,
+         .low = 0,
+         .high = 1 << 20,
+         .argument = "N",
          .help = "cut what is longer than N tokens, [CLS] and [SEP] included; 0: nothing"},
-        {.name = "input", .type = SB_OPTION_TEXT, .value = &settings.texts.input, .argument = "FILE", .default_text = SB_INPUT_DEFAULT,
+        {.name = "input",
+         .type = SB_OPTION_TEXT,
+         .value = &settings.texts.input,
+         .argument = "FILE",
+         .default_text = SB_INPUT_DEFAULT,
          .help = SB_INPUT_HELP},
         {.name = "json", .type = SB_OPTION_FLAG, .value = &settings.texts.json, .help = SB_JSON_HELP},
         {0},

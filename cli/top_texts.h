@@ -26,7 +26,8 @@ struct sb_top_texts {
     struct sb_top_text *items; /* best first; equal scores in the order of arrival */
 };
 
-bool sb_top_texts_offer(struct sb_top_texts *top, double score, size_t index, const char *text, size_t size); /* false: no memory */
+bool sb_top_texts_offer(struct sb_top_texts *top, double score, size_t index, const char *text,
+                        size_t size); /* false: no memory */
 void sb_top_texts_free(struct sb_top_texts *top);
 
 #endif

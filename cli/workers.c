@@ -50,7 +50,8 @@ struct run {
     sb_workers_body body;
     void *context;
     pthread_mutex_t lock;
-    /* Under lock: the failure so far. The pool hands out indices in order, so that of the lowest index is always among them. */
+    /* Under lock: the failure so far. The pool hands out indices in order, so that of the lowest index is always among
+     * them. */
     size_t failed_index;
     enum sb_status status;
     struct sb_error error;
@@ -75,9 +76,13 @@ static void run_one(void *context, size_t index, int worker)
     pthread_mutex_unlock(&run->lock);
 }
 
-enum sb_status sb_workers_run(struct sb_workers *workers, size_t count, sb_workers_body body, void *context, struct sb_error *error)
+enum sb_status sb_workers_run(struct sb_workers *workers, size_t count, sb_workers_body body, void *context,
+                              struct sb_error *error)
 {
-    struct run run = {.workers = workers, .body = body, .context = context, .lock = PTHREAD_MUTEX_INITIALIZER,
+    struct run run = {.workers = workers,
+                      .body = body,
+                      .context = context,
+                      .lock = PTHREAD_MUTEX_INITIALIZER,
                       .failed_index = SIZE_MAX};
     sb_pool_run(workers->pool, count, run_one, &run);
     pthread_mutex_destroy(&run.lock);
