@@ -71,13 +71,8 @@ int sb_command_convert(char **argv, struct sb_error *error)
                                    "  simbert convert models/old models/new && simbert inspect models/new\n";
     const char *dtype = NULL;
     const struct sb_option options[] = {
-        {.name = "dtype",
-         .type = SB_OPTION_CHOICE,
-         .value = &dtype,
-         .choices = "f32, f16, bf16",
-         .argument = "TYPE",
-         .default_text = "as SRC, f32 if it mixes several",
-         .help = "number format of the weights"},
+        {.name = "dtype", .type = SB_OPTION_CHOICE, .value = &dtype, .choices = "f32, f16, bf16", .argument = "TYPE",
+         .default_text = "as SRC, f32 if it mixes several", .help = "number format of the weights"},
         {0},
     };
     const struct sb_option_group groups[] = {{"Options", options}, {0}};

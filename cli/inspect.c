@@ -35,9 +35,7 @@ int sb_command_inspect(char **argv, struct sb_error *error)
     bool json = false, check = false;
     const struct sb_option options[] = {
         {.name = "json", .type = SB_OPTION_FLAG, .value = &json, .help = "print one JSON object, for programs"},
-        {.name = "check",
-         .type = SB_OPTION_FLAG,
-         .value = &check,
+        {.name = "check", .type = SB_OPTION_FLAG, .value = &check,
          .help = "exit with status 1 if something does not fit"},
         {0},
     };

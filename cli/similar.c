@@ -191,25 +191,12 @@ int sb_command_similar(char **argv, struct sb_error *error)
         "  simbert similar --query 退货 --query 发票 --min-score 0.8 --json --input questions.txt\n";
     struct settings settings = {.top_k = 10, .min_score = -1, .texts = sb_text_choice_defaults()};
     const struct sb_option options[] = {
-        {.name = "query",
-         .type = SB_OPTION_LIST,
-         .value = &settings.queries,
-         .argument = "TEXT",
+        {.name = "query", .type = SB_OPTION_LIST, .value = &settings.queries, .argument = "TEXT",
          .help = "what to look for; may be given several times"},
-        {.name = "top-k",
-         .type = SB_OPTION_INT,
-         .value = &settings.top_k,
-         .low = 1,
-         .high = MOST_MATCHES,
-         .argument = "N",
-         .help = "matches of a query, at most"},
-        {.name = "min-score",
-         .type = SB_OPTION_DOUBLE,
-         .value = &settings.min_score,
-         .low = -1,
-         .high = 1,
-         .argument = "X",
-         .help = "leave out matches below this score"},
+        {.name = "top-k", .type = SB_OPTION_INT, .value = &settings.top_k, .low = 1, .high = MOST_MATCHES,
+         .argument = "N", .help = "matches of a query, at most"},
+        {.name = "min-score", .type = SB_OPTION_DOUBLE, .value = &settings.min_score, .low = -1, .high = 1,
+         .argument = "X", .help = "leave out matches below this score"},
         {0},
     };
     struct sb_option text_options[SB_TEXT_OPTIONS], model_options[SB_MODEL_OPTIONS];
