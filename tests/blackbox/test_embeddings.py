@@ -15,10 +15,12 @@ def embed(server, **body):
 
 def test_agrees_with_the_reference(server):
     golden = golden_vectors()
-    reply = embed(server, input=[text for text, _, _ in golden])
-    assert reply["usage"]["prompt_tokens"] == sum(len(ids) for _, ids, _ in golden)
-    for item, (text, _, vector) in zip(reply["data"], golden):
-        assert cosine(item["embedding"], vector) >= 0.99999, text
+    for start in range(0, len(golden), 32):  # slow builds must keep within the deadline
+        some = golden[start:start + 32]
+        reply = embed(server, input=[text for text, _, _ in some])
+        assert reply["usage"]["prompt_tokens"] == sum(len(ids) for _, ids, _ in some)
+        for item, (text, _, vector) in zip(reply["data"], some, strict=True):
+            assert cosine(item["embedding"], vector) >= 0.99999, text
 
 
 def test_shape(server):
