@@ -36,7 +36,8 @@ static double measure_linear(const struct sb_linear_kernel *kernel)
 {
     size_t bytes = sb_packed_bytes(kernel, OUT, IN), scratch_bytes = sb_linear_scratch(ROWS, IN);
     struct sb_packed packed;
-    char *panels = aligned_alloc(64, (bytes + 63) / 64 * 64), *scratch = aligned_alloc(64, (scratch_bytes + 63) / 64 * 64);
+    char *panels = aligned_alloc(64, (bytes + 63) / 64 * 64),
+         *scratch = aligned_alloc(64, (scratch_bytes + 63) / 64 * 64);
     float *x = calloc(ROWS * IN, sizeof *x), *y = calloc(ROWS * OUT, sizeof *y);
     int64_t best = INT64_MAX;
     bool good = panels && scratch && x && y;
@@ -63,17 +64,25 @@ static void put_processor(struct sb_buffer *out, double frequency)
     const struct {
         const char *name;
         bool has;
-    } features[] = {{"avx2", cpu->avx2},           {"fma", cpu->fma},           {"f16c", cpu->f16c},
-                    {"avx512f", cpu->avx512f},     {"avx512bw", cpu->avx512bw}, {"avx512dq", cpu->avx512dq},
-                    {"avx512vl", cpu->avx512vl},   {"avx512_bf16", cpu->avx512_bf16}, {"avx512_vnni", cpu->avx512_vnni}};
-    sb_buffer_format(out, "processor   %s, %.2f GHz measured\n", cpu->model[0] ? cpu->model : "unknown", frequency / 1e9);
+    } features[] = {{"avx2", cpu->avx2},
+                    {"fma", cpu->fma},
+                    {"f16c", cpu->f16c},
+                    {"avx512f", cpu->avx512f},
+                    {"avx512bw", cpu->avx512bw},
+                    {"avx512dq", cpu->avx512dq},
+                    {"avx512vl", cpu->avx512vl},
+                    {"avx512_bf16", cpu->avx512_bf16},
+                    {"avx512_vnni", cpu->avx512_vnni}};
+    sb_buffer_format(out, "processor   %s, %.2f GHz measured\n", cpu->model[0] ? cpu->model : "unknown",
+                     frequency / 1e9);
     sb_buffer_text(out, "features   ");
     for (size_t i = 0; i < sizeof features / sizeof *features; i++)
         if (features[i].has)
             sb_buffer_format(out, " %s", features[i].name);
     sb_buffer_text(out, "\n");
     if (sb_cpu_quota() > 0)
-        sb_buffer_format(out, "threads     %d (the control group allows %.2f processors)\n", sb_cpu_count(), sb_cpu_quota());
+        sb_buffer_format(out, "threads     %d (the control group allows %.2f processors)\n", sb_cpu_count(),
+                         sb_cpu_quota());
     else
         sb_buffer_format(out, "threads     %d (no quota)\n", sb_cpu_count());
     if (sb_memory_limit() > 0)
@@ -89,7 +98,8 @@ static void put_kernels(struct sb_buffer *out, const struct sb_kernels *kernels,
     for (int d = 0; d < SB_PACKED_DTYPES; d++) {
         const struct sb_linear_kernel *linear = sb_linear_choose(kernels, (enum sb_packed_dtype)d);
         double speed = measure_linear(linear), peak = frequency * 32 * (1 << d);
-        sb_buffer_format(out, "  %-9s %-18s %6.1f GFLOP/s", sb_packed_dtype_name((enum sb_packed_dtype)d), linear->name, speed / 1e9);
+        sb_buffer_format(out, "  %-9s %-18s %6.1f GFLOP/s", sb_packed_dtype_name((enum sb_packed_dtype)d), linear->name,
+                         speed / 1e9);
         if (linear->is_fast)
             sb_buffer_format(out, ", %.0f %% of an estimated %.0f", 100 * speed / peak, peak / 1e9);
         else
@@ -99,7 +109,8 @@ static void put_kernels(struct sb_buffer *out, const struct sb_kernels *kernels,
 }
 
 /* Opens the model as the server would; the report of inspect stands in for the reason when it does not fit. */
-static enum sb_status put_model(struct sb_buffer *out, const struct sb_model_choice *choice, bool *sound, struct sb_error *error)
+static enum sb_status put_model(struct sb_buffer *out, const struct sb_model_choice *choice, bool *sound,
+                                struct sb_error *error)
 {
     struct sb_model *model = NULL;
     struct sb_buffer report = {0};
@@ -113,8 +124,9 @@ static enum sb_status put_model(struct sb_buffer *out, const struct sb_model_cho
     if (status == SB_OK && *sound)
         status = sb_model_choice_open(&model, choice, error);
     if (model)
-        sb_buffer_format(out, "model       %s: sound, %s, %d dimensions, %s, %zu MiB, opened in %.0f ms\n", dir, sb_model_dtype(model),
-                         sb_model_dimensions(model), sb_model_can_generate(model) ? "embeds and writes" : "embeds only",
+        sb_buffer_format(out, "model       %s: sound, %s, %d dimensions, %s, %zu MiB, opened in %.0f ms\n", dir,
+                         sb_model_dtype(model), sb_model_dimensions(model),
+                         sb_model_can_generate(model) ? "embeds and writes" : "embeds only",
                          sb_model_bytes(model) >> 20, (double)(sb_now_ns() - start) / 1e6);
     sb_model_release(model);
     sb_buffer_free(&report);
@@ -146,7 +158,8 @@ int sb_command_doctor(char **argv, struct sb_error *error)
         "Usage: simbert doctor [OPTION]...\n"
         "\n"
         "Shows what this machine offers and what is used of it: processor features, limits of the control group, the\n"
-        "kernels chosen and their measured speed; and checks the model, its checksums included where the format has them.\n";
+        "kernels chosen and their measured speed; and checks the model, its checksums included where the format has "
+        "them.\n";
     static const char examples[] = "  simbert doctor\n"
                                    "  simbert doctor --kernels avx2 --model my-model\n";
     struct sb_model_choice choice = {0};

@@ -14,7 +14,8 @@ static bool runs_here(void)
     return sb_cpu()->avx2 && sb_cpu()->fma && sb_cpu()->f16c;
 }
 
-const struct sb_linear_kernel sb_linear_avx2_f32 = {"avx2-f32", SB_PACKED_F32, true, SB_TILE_COLUMNS, runs_here, vector_linear_f32};
+const struct sb_linear_kernel sb_linear_avx2_f32 = {"avx2-f32",      SB_PACKED_F32, true,
+                                                    SB_TILE_COLUMNS, runs_here,     vector_linear_f32};
 
 const struct sb_kernels sb_kernels_avx2 = {
     .name = "avx2",

@@ -10,9 +10,9 @@
 #include "kernels/variants.h"
 #include "kernels/vector_linear.h"
 
-
 /* rows x 4 vectors over `pairs` pairs of inputs. x: [rows][ld_x] pairs. */
-SB_INLINE void tile_bf16(float *block, const int32_t *x, size_t ld_x, const uint16_t *panel, size_t pairs, const int rows)
+SB_INLINE void tile_bf16(float *block, const int32_t *x, size_t ld_x, const uint16_t *panel, size_t pairs,
+                         const int rows)
 {
     __m512 sum[SB_TILE_ROWS][SB_TILE_VECTORS];
 #pragma GCC unroll 8
@@ -69,8 +69,8 @@ static void round_row(uint16_t *to, const float *x, size_t n)
         to[n] = 0;
 }
 
-static void linear_bf16(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
-                        const struct sb_epilogue *epilogue, void *scratch)
+static void linear_bf16(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
+                        const float *bias, const struct sb_epilogue *epilogue, void *scratch)
 {
     size_t pairs = (w->in + 1) / 2;
     for (size_t i = 0; i < rows; i++)
@@ -83,5 +83,6 @@ static bool runs_here(void)
     return sb_cpu()->avx512f && sb_cpu()->avx512bw && sb_cpu()->avx512vl && sb_cpu()->avx512_bf16;
 }
 
-const struct sb_linear_kernel sb_linear_avx512_bf16 = {"avx512-bf16", SB_PACKED_BF16, true, SB_TILE_COLUMNS, runs_here, linear_bf16};
+const struct sb_linear_kernel sb_linear_avx512_bf16 = {"avx512-bf16",   SB_PACKED_BF16, true,
+                                                       SB_TILE_COLUMNS, runs_here,      linear_bf16};
 #endif

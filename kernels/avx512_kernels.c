@@ -14,7 +14,8 @@ static bool runs_here(void)
     return sb_cpu()->avx512f && sb_cpu()->avx512bw && sb_cpu()->avx512dq && sb_cpu()->avx512vl && sb_cpu()->fma;
 }
 
-const struct sb_linear_kernel sb_linear_avx512_f32 = {"avx512-f32", SB_PACKED_F32, true, SB_TILE_COLUMNS, runs_here, vector_linear_f32};
+const struct sb_linear_kernel sb_linear_avx512_f32 = {"avx512-f32",    SB_PACKED_F32, true,
+                                                      SB_TILE_COLUMNS, runs_here,     vector_linear_f32};
 
 const struct sb_kernels sb_kernels_avx512 = {
     .name = "avx512",

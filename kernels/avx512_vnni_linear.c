@@ -24,8 +24,8 @@ SB_INLINE __m512i add_products(__m512i sum, __m512i x, __m512i w)
 }
 
 /* rows x 4 vectors over `quads` groups of four inputs, scaled back to float. */
-SB_INLINE void tile_int8(float *block, const uint8_t *x, size_t ld_x, const struct sb_int8_row *heads, const int8_t *panel, size_t quads,
-                         const float *scales, const int32_t *sums, const int rows)
+SB_INLINE void tile_int8(float *block, const uint8_t *x, size_t ld_x, const struct sb_int8_row *heads,
+                         const int8_t *panel, size_t quads, const float *scales, const int32_t *sums, const int rows)
 {
     __m512i sum[SB_TILE_ROWS][SB_TILE_VECTORS];
 #pragma GCC unroll 8
@@ -110,8 +110,8 @@ static struct sb_int8_row quantise_row(uint8_t *q, const float *x, size_t n)
     return (struct sb_int8_row){scale, zero};
 }
 
-static void linear_int8(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
-                        const struct sb_epilogue *epilogue, void *scratch)
+static void linear_int8(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
+                        const float *bias, const struct sb_epilogue *epilogue, void *scratch)
 {
     struct sb_int8_row *heads = scratch;
     uint8_t *values = sb_int8_values(scratch, rows);
@@ -126,5 +126,6 @@ static bool runs_here(void)
     return sb_cpu()->avx512f && sb_cpu()->avx512bw && sb_cpu()->avx512dq && sb_cpu()->avx512vl && sb_cpu()->avx512_vnni;
 }
 
-const struct sb_linear_kernel sb_linear_avx512_vnni = {"avx512-vnni-int8", SB_PACKED_INT8, true, SB_TILE_COLUMNS, runs_here, linear_int8};
+const struct sb_linear_kernel sb_linear_avx512_vnni = {"avx512-vnni-int8", SB_PACKED_INT8, true,
+                                                       SB_TILE_COLUMNS,    runs_here,      linear_int8};
 #endif

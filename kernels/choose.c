@@ -24,13 +24,16 @@ static const struct variant {
 #if defined(__x86_64__)
     {&sb_kernels_avx2, {[SB_PACKED_F32] = &sb_linear_avx2_f32}},
     {&sb_kernels_avx512,
-     {[SB_PACKED_F32] = &sb_linear_avx512_f32, [SB_PACKED_BF16] = &sb_linear_avx512_bf16, [SB_PACKED_INT8] = &sb_linear_avx512_vnni}},
+     {[SB_PACKED_F32] = &sb_linear_avx512_f32,
+      [SB_PACKED_BF16] = &sb_linear_avx512_bf16,
+      [SB_PACKED_INT8] = &sb_linear_avx512_vnni}},
 #endif
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
-static const struct sb_linear_kernel *const plain_linear[SB_PACKED_DTYPES] = {
-    [SB_PACKED_F32] = &sb_linear_plain_f32, [SB_PACKED_BF16] = &sb_linear_plain_bf16, [SB_PACKED_INT8] = &sb_linear_plain_int8};
+static const struct sb_linear_kernel *const plain_linear[SB_PACKED_DTYPES] = {[SB_PACKED_F32] = &sb_linear_plain_f32,
+                                                                              [SB_PACKED_BF16] = &sb_linear_plain_bf16,
+                                                                              [SB_PACKED_INT8] = &sb_linear_plain_int8};
 
 /* What may be used: runs here and agrees with the plain kernels. Filled once. */
 static struct {
@@ -42,8 +45,8 @@ static pthread_once_t checked = PTHREAD_ONCE_INIT;
 static bool trust(const char *name, const char *fault)
 {
     if (fault)
-        sb_log(SB_LOG_ERROR, "kernels", "%s: %s computes wrong results on this processor (%s); the next best is used", name, fault,
-               sb_cpu()->model);
+        sb_log(SB_LOG_ERROR, "kernels", "%s: %s computes wrong results on this processor (%s); the next best is used",
+               name, fault, sb_cpu()->model);
     return !fault;
 }
 
@@ -129,8 +132,10 @@ const struct sb_kernels *sb_kernels_choose(const char *name, struct sb_error *er
     if (!known)
         sb_fail(error, SB_INVALID, "kernels '%s': unknown; one of plain, vector128, openblas, avx2, avx512", asked);
     else if (!kernels)
-        sb_fail(error, SB_UNSUPPORTED, "kernels '%s': not to be had here: this processor (%s) lacks the instructions, the library is not "
-                "installed, or its results are wrong", asked, sb_cpu()->model);
+        sb_fail(error, SB_UNSUPPORTED,
+                "kernels '%s': not to be had here: this processor (%s) lacks the instructions, the library is not "
+                "installed, or its results are wrong",
+                asked, sb_cpu()->model);
     return kernels;
 }
 

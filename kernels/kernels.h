@@ -80,7 +80,8 @@ struct sb_kernels {
     bool (*runs_here)(void);
 
     /* y[rows, n] = (x - mean) / sqrt(variance + eps) * gamma + beta, biased variance, two passes. y may be x. */
-    void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows, size_t n);
+    void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows,
+                       size_t n);
 
     /* x[n] = act(x), in place. */
     void (*activate)(float *x, size_t n, enum sb_act act);
@@ -111,12 +112,12 @@ const struct sb_kernels *sb_kernels_at(size_t index);
 struct sb_linear_kernel {
     const char *name; /* "plain-f32", "avx512-bf16", ... */
     enum sb_packed_dtype dtype;
-    bool is_fast;            /* uses the processor's own instructions for this arithmetic */
-    size_t panel_width;      /* outputs of a panel */
+    bool is_fast;       /* uses the processor's own instructions for this arithmetic */
+    size_t panel_width; /* outputs of a panel */
     bool (*runs_here)(void);
     /* See sb_linear. */
-    void (*run)(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
-                const struct sb_epilogue *epilogue, void *scratch);
+    void (*run)(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
+                const float *bias, const struct sb_epilogue *epilogue, void *scratch);
 };
 
 /* The fastest linear kernel of this arithmetic that the variant offers and this processor runs; never NULL: the plain variant
@@ -139,7 +140,8 @@ size_t sb_linear_scratch(size_t rows, size_t in);
 
 /* Bytes for a packed W[out, in]; 0 on overflow. */
 size_t sb_packed_bytes(const struct sb_linear_kernel *kernel, size_t out, size_t in);
-void sb_packed_init(struct sb_packed *packed, const struct sb_linear_kernel *kernel, void *zeroed_memory, size_t out, size_t in);
+void sb_packed_init(struct sb_packed *packed, const struct sb_linear_kernel *kernel, void *zeroed_memory, size_t out,
+                    size_t in);
 /* Stores row o of W. Different panels may be filled by different threads. */
 void sb_packed_row(struct sb_packed *packed, size_t o, const float *row);
 /* row[in] = row o of W as the kernel sees it: rounded to its arithmetic. */

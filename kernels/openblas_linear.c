@@ -13,8 +13,8 @@
 
 /* CBLAS: orders and transpositions by their numbers in the BLAS Technical Forum standard. */
 enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111, TRANSPOSE = 112 };
-typedef void sgemm_function(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int ld_a,
-                            const float *b, int ld_b, float beta, float *c, int ld_c);
+typedef void sgemm_function(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
+                            const float *a, int ld_a, const float *b, int ld_b, float beta, float *c, int ld_c);
 
 static sgemm_function *sgemm;
 static pthread_once_t loaded = PTHREAD_ONCE_INIT;
@@ -38,8 +38,8 @@ static bool runs_here(void)
 }
 
 /* Panels of one output are the rows of W as they are. With a residual but no activation, sgemm adds to it. */
-static void openblas_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
-                            const struct sb_epilogue *epilogue, void *scratch)
+static void openblas_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
+                            const float *bias, const struct sb_epilogue *epilogue, void *scratch)
 {
     (void)scratch;
     enum sb_act act = epilogue ? epilogue->activation : SB_ACT_NONE;
@@ -47,8 +47,8 @@ static void openblas_linear(float *y, size_t ld_y, const float *x, size_t ld_x, 
     bool onto = residual && act == SB_ACT_NONE;
     for (size_t r = 0; onto && residual != y && r < rows; r++)
         memcpy(y + r * ld_y, residual + r * epilogue->ld_residual, w->out * sizeof *y);
-    sgemm(ROW_MAJOR, NO_TRANSPOSE, TRANSPOSE, (int)rows, (int)w->out, (int)w->in, 1, x, (int)ld_x, w->panels, (int)w->in, onto ? 1 : 0, y,
-          (int)ld_y);
+    sgemm(ROW_MAJOR, NO_TRANSPOSE, TRANSPOSE, (int)rows, (int)w->out, (int)w->in, 1, x, (int)ld_x, w->panels,
+          (int)w->in, onto ? 1 : 0, y, (int)ld_y);
     for (size_t r = 0; r < rows && (bias || !onto); r++) {
         const float *add = residual && !onto ? residual + r * epilogue->ld_residual : NULL;
         for (size_t o = 0; o < w->out; o++)
@@ -56,4 +56,5 @@ static void openblas_linear(float *y, size_t ld_y, const float *x, size_t ld_x, 
     }
 }
 
-const struct sb_linear_kernel sb_linear_openblas_f32 = {"openblas-f32", SB_PACKED_F32, true, 1, runs_here, openblas_linear};
+const struct sb_linear_kernel sb_linear_openblas_f32 = {"openblas-f32", SB_PACKED_F32,  true, 1,
+                                                        runs_here,      openblas_linear};

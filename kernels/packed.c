@@ -33,7 +33,8 @@ size_t sb_linear_scratch(size_t rows, size_t in)
     return sb_round_up(rows * sizeof(struct sb_int8_row), 64) + rows * sb_round_up(in, 64) * sizeof(uint16_t);
 }
 
-void sb_packed_init(struct sb_packed *packed, const struct sb_linear_kernel *kernel, void *zeroed_memory, size_t out, size_t in)
+void sb_packed_init(struct sb_packed *packed, const struct sb_linear_kernel *kernel, void *zeroed_memory, size_t out,
+                    size_t in)
 {
     *packed = (struct sb_packed){.kernel = kernel, .out = out, .in = in, .panels = zeroed_memory};
 }
@@ -112,7 +113,9 @@ void sb_packed_unpack_row(float *row, const struct sb_packed *packed, size_t o)
     assert(o < packed->out);
     for (size_t i = 0; i < packed->in; i++) {
         switch (packed->kernel->dtype) {
-        case SB_PACKED_BF16: row[i] = sb_bf16_float(((const uint16_t *)packed->panels)[element(packed, o, i, 2)]); break;
+        case SB_PACKED_BF16:
+            row[i] = sb_bf16_float(((const uint16_t *)packed->panels)[element(packed, o, i, 2)]);
+            break;
         case SB_PACKED_INT8:
             row[i] = sb_int8_scales(packed)[o] * (float)((const int8_t *)packed->panels)[element(packed, o, i, 4)];
             break;

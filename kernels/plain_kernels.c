@@ -13,7 +13,8 @@ static void plain_activate(float *x, size_t n, enum sb_act act)
         x[i] = plain_act(x[i], act);
 }
 
-static void plain_layer_norm(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows, size_t n)
+static void plain_layer_norm(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows,
+                             size_t n)
 {
     for (size_t r = 0; r < rows; r++, x += n, y += n) {
         float mean = 0, variance = 0;
@@ -86,7 +87,8 @@ static void plain_attention(const struct sb_attention *a)
         for (size_t i = 0; i < a->queries; i++) {
             size_t visible = (size_t)a->visible[i];
             for (size_t j = 0; j < visible; j++)
-                weights[j] = scale * plain_dot(a->q + i * a->ld_q + h * a->key_size, a->k + j * a->ld_k + h * a->key_size, a->key_size);
+                weights[j] = scale * plain_dot(a->q + i * a->ld_q + h * a->key_size,
+                                               a->k + j * a->ld_k + h * a->key_size, a->key_size);
             softmax(weights, visible);
             for (size_t d = h * a->value_size; d < (h + 1) * a->value_size; d++) {
                 float sum = 0;

@@ -15,7 +15,8 @@ static bool always(void)
     return true;
 }
 
-static void finish(float *y, const float *sums, size_t columns, const float *bias, const float *residual, enum sb_act act)
+static void finish(float *y, const float *sums, size_t columns, const float *bias, const float *residual,
+                   enum sb_act act)
 {
     for (size_t j = 0; j < columns; j++)
         y[j] = plain_act(sums[j] + (bias ? bias[j] : 0), act) + (residual ? residual[j] : 0);
@@ -40,8 +41,8 @@ static void sum_bf16(float *sums, const uint16_t *x, const uint16_t *panel, size
             sums[j] += sb_bf16_float(x[i]) * sb_bf16_float(panel[i / 2 * PANEL_WIDTH * 2 + j * 2 + i % 2]);
 }
 
-static void sum_int8(float *sums, const uint8_t *x, struct sb_int8_row head, const int8_t *panel, size_t in, const float *scales,
-                     const int32_t *weight_sums)
+static void sum_int8(float *sums, const uint8_t *x, struct sb_int8_row head, const int8_t *panel, size_t in,
+                     const float *scales, const int32_t *weight_sums)
 {
     int32_t total[PANEL_WIDTH] = {0};
     for (size_t i = 0; i < in; i++)
@@ -68,8 +69,8 @@ static struct sb_int8_row quantise_row(uint8_t *q, const float *x, size_t n)
     return (struct sb_int8_row){scale, (int32_t)zero};
 }
 
-static void plain_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
-                         const struct sb_epilogue *epilogue, void *scratch)
+static void plain_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
+                         const float *bias, const struct sb_epilogue *epilogue, void *scratch)
 {
     enum sb_act act = epilogue ? epilogue->activation : SB_ACT_NONE;
     float sums[PANEL_WIDTH];
@@ -84,10 +85,12 @@ static void plain_linear(float *y, size_t ld_y, const float *x, size_t ld_x, siz
         for (size_t o = 0; o < w->out; o += PANEL_WIDTH) {
             size_t columns = w->out - o < PANEL_WIDTH ? w->out - o : PANEL_WIDTH;
             switch (w->kernel->dtype) {
-            case SB_PACKED_BF16: sum_bf16(sums, rounded, (const uint16_t *)w->panels + o * sb_round_up(w->in, 2), w->in); break;
+            case SB_PACKED_BF16:
+                sum_bf16(sums, rounded, (const uint16_t *)w->panels + o * sb_round_up(w->in, 2), w->in);
+                break;
             case SB_PACKED_INT8:
-                sum_int8(sums, scratch, head, (const int8_t *)w->panels + o * sb_round_up(w->in, 4), w->in, sb_int8_scales(w) + o,
-                         sb_int8_sums(w) + o);
+                sum_int8(sums, scratch, head, (const int8_t *)w->panels + o * sb_round_up(w->in, 4), w->in,
+                         sb_int8_scales(w) + o, sb_int8_sums(w) + o);
                 break;
             default: sum_f32(sums, row, (const float *)w->panels + o * w->in, w->in);
             }
@@ -97,6 +100,9 @@ static void plain_linear(float *y, size_t ld_y, const float *x, size_t ld_x, siz
     }
 }
 
-const struct sb_linear_kernel sb_linear_plain_f32 = {"plain-f32", SB_PACKED_F32, false, PANEL_WIDTH, always, plain_linear};
-const struct sb_linear_kernel sb_linear_plain_bf16 = {"plain-bf16", SB_PACKED_BF16, false, PANEL_WIDTH, always, plain_linear};
-const struct sb_linear_kernel sb_linear_plain_int8 = {"plain-int8", SB_PACKED_INT8, false, PANEL_WIDTH, always, plain_linear};
+const struct sb_linear_kernel sb_linear_plain_f32 = {"plain-f32", SB_PACKED_F32, false,
+                                                     PANEL_WIDTH, always,        plain_linear};
+const struct sb_linear_kernel sb_linear_plain_bf16 = {"plain-bf16", SB_PACKED_BF16, false,
+                                                      PANEL_WIDTH,  always,         plain_linear};
+const struct sb_linear_kernel sb_linear_plain_int8 = {"plain-int8", SB_PACKED_INT8, false,
+                                                      PANEL_WIDTH,  always,         plain_linear};

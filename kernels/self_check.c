@@ -22,7 +22,8 @@ static bool agree(const float *x, const float *expected, size_t n, float toleran
     return true;
 }
 
-static void run_linear(float *y, const struct sb_linear_kernel *kernel, const float *w, const float *x, const float *bias)
+static void run_linear(float *y, const struct sb_linear_kernel *kernel, const float *w, const float *x,
+                       const float *bias)
 {
     /* 80 outputs in panels of at most 128, 4 bytes a weight and 8 bytes an output */
     static const size_t panels_bytes = 128 * (IN + 1) * 4 + 128 * 8;
@@ -39,8 +40,9 @@ static void run_linear(float *y, const struct sb_linear_kernel *kernel, const fl
 
 const char *sb_linear_fault(const struct sb_linear_kernel *kernel)
 {
-    static const struct sb_linear_kernel *const plain[SB_PACKED_DTYPES] = {
-        [SB_PACKED_F32] = &sb_linear_plain_f32, [SB_PACKED_BF16] = &sb_linear_plain_bf16, [SB_PACKED_INT8] = &sb_linear_plain_int8};
+    static const struct sb_linear_kernel *const plain[SB_PACKED_DTYPES] = {[SB_PACKED_F32] = &sb_linear_plain_f32,
+                                                                           [SB_PACKED_BF16] = &sb_linear_plain_bf16,
+                                                                           [SB_PACKED_INT8] = &sb_linear_plain_int8};
     float w[OUT * IN], x[ROWS * IN], bias[OUT], y[ROWS * OUT], expected[ROWS * OUT];
     fill(w, OUT * IN, 0.1f);
     fill(x, ROWS * IN, 0.7f);
@@ -64,11 +66,29 @@ static void run_attention(float *spans, float *step, const struct sb_kernels *ke
         keys[i] = k + i * WIDTH_K;
         values[i] = v + i * WIDTH_V;
     }
-    kernels->attention(&(struct sb_attention){.q = q, .k = k, .v = v, .out = spans, .ld_q = WIDTH_K, .ld_k = WIDTH_K, .ld_v = WIDTH_V,
-                                              .ld_out = WIDTH_V, .queries = KEYS, .keys = KEYS, .heads = HEADS, .key_size = KEY_SIZE,
-                                              .value_size = VALUE_SIZE, .visible = visible, .scratch = scratch});
-    kernels->attention_step(&(struct sb_attention_step){.q = q, .keys = keys, .values = values, .out = step, .count = KEYS,
-                                                        .heads = HEADS, .key_size = KEY_SIZE, .value_size = VALUE_SIZE,
+    kernels->attention(&(struct sb_attention){.q = q,
+                                              .k = k,
+                                              .v = v,
+                                              .out = spans,
+                                              .ld_q = WIDTH_K,
+                                              .ld_k = WIDTH_K,
+                                              .ld_v = WIDTH_V,
+                                              .ld_out = WIDTH_V,
+                                              .queries = KEYS,
+                                              .keys = KEYS,
+                                              .heads = HEADS,
+                                              .key_size = KEY_SIZE,
+                                              .value_size = VALUE_SIZE,
+                                              .visible = visible,
+                                              .scratch = scratch});
+    kernels->attention_step(&(struct sb_attention_step){.q = q,
+                                                        .keys = keys,
+                                                        .values = values,
+                                                        .out = step,
+                                                        .count = KEYS,
+                                                        .heads = HEADS,
+                                                        .key_size = KEY_SIZE,
+                                                        .value_size = VALUE_SIZE,
                                                         .scratch = scratch});
 }
 

@@ -16,7 +16,8 @@ extern const struct sb_kernels sb_kernels_avx512;
 extern const struct sb_linear_kernel sb_linear_plain_f32, sb_linear_plain_bf16, sb_linear_plain_int8;
 extern const struct sb_linear_kernel sb_linear_vector128_f32, sb_linear_openblas_f32;
 #if defined(__x86_64__)
-extern const struct sb_linear_kernel sb_linear_avx2_f32, sb_linear_avx512_f32, sb_linear_avx512_bf16, sb_linear_avx512_vnni;
+extern const struct sb_linear_kernel sb_linear_avx2_f32, sb_linear_avx512_f32, sb_linear_avx512_bf16,
+    sb_linear_avx512_vnni;
 #endif
 
 #endif

@@ -12,7 +12,8 @@ static bool runs_here(void)
     return true;
 }
 
-const struct sb_linear_kernel sb_linear_vector128_f32 = {"vector128-f32", SB_PACKED_F32, true, SB_TILE_COLUMNS, runs_here, vector_linear_f32};
+const struct sb_linear_kernel sb_linear_vector128_f32 = {"vector128-f32", SB_PACKED_F32, true,
+                                                         SB_TILE_COLUMNS, runs_here,     vector_linear_f32};
 
 const struct sb_kernels sb_kernels_vector128 = {
     .name = "vector128",

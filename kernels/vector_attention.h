@@ -19,7 +19,8 @@ SB_INLINE size_t whole_vectors(size_t n)
 }
 
 /* Tiles side by side: C[rows, columns] for any number of columns. */
-static void tiles(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t rows, size_t columns)
+static void tiles(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth,
+                  size_t rows, size_t columns)
 {
     for (size_t j = 0; j < columns; j += SB_TILE_COLUMNS) {
         size_t n = columns - j < SB_TILE_COLUMNS ? columns - j : SB_TILE_COLUMNS;
@@ -62,7 +63,8 @@ static void vector_attention(const struct sb_attention *a)
             tiles(scores, ld_keys, a->q + i * a->ld_q + h * a->key_size, a->ld_q, keys, ld_keys, a->key_size, n, seen);
             for (size_t r = 0; r < n; r++)
                 row_softmax(scores + r * ld_keys, (size_t)a->visible[i + r], whole_vectors(seen), scale);
-            tiles(a->out + i * a->ld_out + h * a->value_size, a->ld_out, scores, ld_keys, values, ld_values, seen, n, a->value_size);
+            tiles(a->out + i * a->ld_out + h * a->value_size, a->ld_out, scores, ld_keys, values, ld_values, seen, n,
+                  a->value_size);
         }
     }
 }
@@ -80,7 +82,8 @@ SB_INLINE float multiply_add(float a, float b, float c)
 /* scores[count] = q . keys, each summed in the order of d as a tile sums it, so that a step gives the bits that the whole row
    would. Up to
    eight independent chains hide the latency. */
-SB_INLINE void score_keys(float *scores, const float *q, const float *const *keys, size_t offset, size_t key_size, const int count)
+SB_INLINE void score_keys(float *scores, const float *q, const float *const *keys, size_t offset, size_t key_size,
+                          const int count)
 {
     float sum[8] = {0};
     const float *k[8];

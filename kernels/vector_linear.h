@@ -28,7 +28,8 @@ SB_INLINE void finish_rows(float *y, size_t ld_y, const float *block, size_t row
         float *out = y + i * ld_y;
         size_t j = 0;
         for (; j + SB_LANES <= columns; j += SB_LANES)
-            vec_store(out + j, finish_vector(vec_load(sum + j), vec_load(bias ? bias + j : zeros), vec_load(add ? add + j : zeros), act));
+            vec_store(out + j, finish_vector(vec_load(sum + j), vec_load(bias ? bias + j : zeros),
+                                             vec_load(add ? add + j : zeros), act));
         size_t rest = columns - j;
         if (rest)
             vec_store_part(out + j,
@@ -45,7 +46,9 @@ static void finish_block(float *y, size_t ld_y, const float *block, size_t rows,
     switch (act) {
     case SB_ACT_NONE: finish_rows(y, ld_y, block, rows, columns, bias, residual, ld_residual, SB_ACT_NONE); break;
     case SB_ACT_GELU: finish_rows(y, ld_y, block, rows, columns, bias, residual, ld_residual, SB_ACT_GELU); break;
-    case SB_ACT_GELU_TANH: finish_rows(y, ld_y, block, rows, columns, bias, residual, ld_residual, SB_ACT_GELU_TANH); break;
+    case SB_ACT_GELU_TANH:
+        finish_rows(y, ld_y, block, rows, columns, bias, residual, ld_residual, SB_ACT_GELU_TANH);
+        break;
     case SB_ACT_RELU: finish_rows(y, ld_y, block, rows, columns, bias, residual, ld_residual, SB_ACT_RELU); break;
     case SB_ACT_SWISH: finish_rows(y, ld_y, block, rows, columns, bias, residual, ld_residual, SB_ACT_SWISH); break;
     case SB_ACT_TANH: finish_rows(y, ld_y, block, rows, columns, bias, residual, ld_residual, SB_ACT_TANH); break;

@@ -11,12 +11,13 @@ SB_INLINE void block_f32(float *block, const void *x, size_t ld_x, size_t all_ro
                          const struct sb_packed *w, size_t first_output, size_t columns)
 {
     (void)all_rows;
-    tile(block, SB_TILE_COLUMNS, (const float *)x + first_row * ld_x, ld_x, (const float *)w->panels + first_output * w->in,
-         SB_TILE_COLUMNS, w->in, rows, columns);
+    tile(block, SB_TILE_COLUMNS, (const float *)x + first_row * ld_x, ld_x,
+         (const float *)w->panels + first_output * w->in, SB_TILE_COLUMNS, w->in, rows, columns);
 }
 
-static void vector_linear_f32(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
-                              const float *bias, const struct sb_epilogue *epilogue, void *scratch)
+static void vector_linear_f32(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows,
+                              const struct sb_packed *w, const float *bias, const struct sb_epilogue *epilogue,
+                              void *scratch)
 {
     (void)scratch;
     walk_blocks(y, ld_y, x, ld_x, rows, w, bias, epilogue, block_f32);

@@ -58,7 +58,8 @@ static float row_squared_distance(const float *x, float mean, size_t n)
     return total;
 }
 
-static void vector_layer_norm(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows, size_t n)
+static void vector_layer_norm(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows,
+                              size_t n)
 {
     for (size_t r = 0; r < rows; r++, x += n, y += n) {
         float mean = row_sum(x, n) / (float)n;

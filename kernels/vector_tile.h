@@ -13,8 +13,8 @@
 #include "kernels/vector_math.h"
 
 /* Stores `columns` (1 .. vectors * SB_LANES) columns of C. rows and vectors are constants after inlining. */
-SB_INLINE void tile_fixed(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t columns,
-                          const int rows, const int vectors)
+SB_INLINE void tile_fixed(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth,
+                          size_t columns, const int rows, const int vectors)
 {
     vec sum[SB_TILE_ROWS][SB_TILE_VECTORS];
 #pragma GCC unroll 8
@@ -49,8 +49,8 @@ SB_INLINE void tile_fixed(float *c, size_t ld_c, const float *a, size_t ld_a, co
     }
 }
 
-SB_INLINE void tile_rows(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t columns,
-                         size_t rows, const int vectors)
+SB_INLINE void tile_rows(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth,
+                         size_t columns, size_t rows, const int vectors)
 {
     switch (rows) {
     case 1: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 1, vectors); break;
@@ -64,7 +64,8 @@ SB_INLINE void tile_rows(float *c, size_t ld_c, const float *a, size_t ld_a, con
 
 /* C[rows, columns] = A[rows, depth] @ B[depth, columns]; rows <= SB_TILE_ROWS, columns <= SB_TILE_COLUMNS. B's rows are readable
    up to the next multiple of SB_LANES columns. */
-static void tile(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth, size_t rows, size_t columns)
+static void tile(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth,
+                 size_t rows, size_t columns)
 {
     if (columns > (SB_TILE_VECTORS - 1) * SB_LANES) /* the whole width: the hot case */
         tile_rows(c, ld_c, a, ld_a, b, ld_b, depth, columns, rows, SB_TILE_VECTORS);

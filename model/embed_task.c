@@ -11,10 +11,10 @@ struct embed_task {
     struct sb_task task;
     struct sb_model *model;
     size_t count, offered, accepted;
-    int32_t *ids;     /* all rows, one behind the other */
-    size_t *ends;     /* [count] */
-    float *vectors;   /* [count, dimensions] */
-    float *norms;     /* [count] */
+    int32_t *ids;   /* all rows, one behind the other */
+    size_t *ends;   /* [count] */
+    float *vectors; /* [count, dimensions] */
+    float *norms;   /* [count] */
     size_t dimensions;
 };
 
@@ -65,15 +65,15 @@ static enum sb_status check_inputs(size_t *total, struct sb_model *model, const 
                            sb_model_max_length(model));
         for (size_t j = 0; j < inputs[i].length; j++)
             if (inputs[i].ids[j] < 0 || inputs[i].ids[j] >= sb_model_config(model)->vocab_size)
-                return sb_fail(error, SB_INVALID, "input %zu: token id %d is outside the vocabulary of %d", i, inputs[i].ids[j],
-                               sb_model_config(model)->vocab_size);
+                return sb_fail(error, SB_INVALID, "input %zu: token id %d is outside the vocabulary of %d", i,
+                               inputs[i].ids[j], sb_model_config(model)->vocab_size);
         *total += inputs[i].length;
     }
     return SB_OK;
 }
 
-enum sb_status sb_embed_task_new(struct sb_task **task, struct sb_model *model, const struct sb_embed_input *inputs, size_t n,
-                                 struct sb_error *error)
+enum sb_status sb_embed_task_new(struct sb_task **task, struct sb_model *model, const struct sb_embed_input *inputs,
+                                 size_t n, struct sb_error *error)
 {
     size_t total;
     *task = NULL;

@@ -26,7 +26,8 @@ static void embed(struct sb_session *s, const struct sb_row *rows, size_t count)
                 e[d] += g[d] + p[d];
         }
     }
-    m->kernels->layer_norm(out, out, m->embedding_norm.gamma, m->embedding_norm.beta, m->config.layer_norm_eps, s->tokens, width);
+    m->kernels->layer_norm(out, out, m->embedding_norm.gamma, m->embedding_norm.beta, m->config.layer_norm_eps,
+                           s->tokens, width);
     if (m->has_embedding_map)
         sb_dense_apply(s->x, s->embedding, s->tokens, &m->embedding_map, NULL, s->linear_scratch);
 }
@@ -50,8 +51,8 @@ static int keys_seen(const struct sb_row *row, size_t token)
     return (int)(row->prefix > token + 1 ? row->prefix : token + 1);
 }
 
-static void attend_span(struct sb_session *s, const struct sb_row *row, const struct sb_place *place, size_t first_query, size_t queries,
-                        bool last)
+static void attend_span(struct sb_session *s, const struct sb_row *row, const struct sb_place *place,
+                        size_t first_query, size_t queries, bool last)
 {
     const struct sb_config *c = &s->model->config;
     size_t key_width = sb_key_width(c), value_width = sb_value_width(c), width = key_width + value_width;
@@ -107,7 +108,8 @@ static void attend(struct sb_session *s, const struct sb_row *rows, size_t count
 {
     for (size_t r = 0; r < count; r++) {
         const struct sb_place *place = &s->places[r];
-        size_t first = last ? place->first_output : place->first_token, queries = last ? place->outputs : rows[r].length;
+        size_t first = last ? place->first_output : place->first_token,
+               queries = last ? place->outputs : rows[r].length;
         if (queries == 0)
             continue;
         if (rows[r].is_step)
@@ -127,8 +129,10 @@ static void feed_forward(struct sb_session *s, const struct sb_layer *layer, siz
         size_t rows = n - i < SB_FFN_CHUNK ? n - i : SB_FFN_CHUNK;
         float *x = s->x + i * hidden, *y = s->y + i * hidden;
         sb_dense_apply(s->ffn, x, rows, &layer->ffn_in, &activate, s->linear_scratch);
-        sb_dense_apply(y, s->ffn, rows, &layer->ffn_out, &(struct sb_epilogue){.residual = x, .ld_residual = hidden}, s->linear_scratch);
-        m->kernels->layer_norm(x, y, layer->ffn_norm.gamma, layer->ffn_norm.beta, m->config.layer_norm_eps, rows, hidden);
+        sb_dense_apply(y, s->ffn, rows, &layer->ffn_out, &(struct sb_epilogue){.residual = x, .ld_residual = hidden},
+                       s->linear_scratch);
+        m->kernels->layer_norm(x, y, layer->ffn_norm.gamma, layer->ffn_norm.beta, m->config.layer_norm_eps, rows,
+                               hidden);
     }
 }
 
@@ -147,8 +151,10 @@ static void run_layer(struct sb_session *s, const struct sb_row *rows, size_t co
     }
     sb_dense_apply(s->query, in, n, &layer->query, NULL, s->linear_scratch);
     attend(s, rows, count, index, last);
-    sb_dense_apply(s->y, s->context, n, &layer->output, &(struct sb_epilogue){.residual = in, .ld_residual = hidden}, s->linear_scratch);
-    m->kernels->layer_norm(s->x, s->y, layer->attention_norm.gamma, layer->attention_norm.beta, m->config.layer_norm_eps, n, hidden);
+    sb_dense_apply(s->y, s->context, n, &layer->output, &(struct sb_epilogue){.residual = in, .ld_residual = hidden},
+                   s->linear_scratch);
+    m->kernels->layer_norm(s->x, s->y, layer->attention_norm.gamma, layer->attention_norm.beta,
+                           m->config.layer_norm_eps, n, hidden);
     feed_forward(s, layer, n);
 }
 

@@ -49,11 +49,13 @@ static void pool(struct sb_session *s, const struct sb_row *rows, size_t count)
     const float *pooled = s->head;
     if (m->config.pooling == SB_POOL_POOLER) {
         float *out = m->has_dense ? s->head2 : s->pooled;
-        sb_dense_apply(out, pooled, s->vector_count, &m->pooler, &(struct sb_epilogue){.activation = sb_act_of(m->config.pooler_activation)}, s->linear_scratch);
+        sb_dense_apply(out, pooled, s->vector_count, &m->pooler,
+                       &(struct sb_epilogue){.activation = sb_act_of(m->config.pooler_activation)}, s->linear_scratch);
         pooled = out;
     }
     if (m->has_dense)
-        sb_dense_apply(s->pooled, pooled, s->vector_count, &m->dense, &(struct sb_epilogue){.activation = m->dense_act}, s->linear_scratch);
+        sb_dense_apply(s->pooled, pooled, s->vector_count, &m->dense, &(struct sb_epilogue){.activation = m->dense_act},
+                       s->linear_scratch);
     else if (pooled != s->pooled)
         memcpy(s->pooled, pooled, s->vector_count * hidden * sizeof *pooled);
 }
@@ -66,7 +68,8 @@ static void make_vectors(struct sb_session *s, struct sb_row *rows, size_t count
     for (size_t r = 0; r < count; r++) {
         if (!(rows[r].want & SB_WANT_VECTOR))
             continue;
-        float *pooled = s->pooled + s->places[r].vector * dimensions, *vector = s->vectors + s->places[r].vector * dimensions;
+        float *pooled = s->pooled + s->places[r].vector * dimensions,
+              *vector = s->vectors + s->places[r].vector * dimensions;
         if (m->config.normalize)
             normalise(m, vector, pooled, dimensions);
         rows[r].pooled = pooled;
@@ -85,7 +88,8 @@ static void make_logits(struct sb_session *s, struct sb_row *rows, size_t count)
         if (p->logits)
             memcpy(s->head + p->first_logits * hidden, s->x + last * hidden, p->logits * hidden * sizeof *s->x);
     }
-    sb_dense_apply(s->head2, s->head, n, &m->mlm, &(struct sb_epilogue){.activation = sb_act_of(m->config.hidden_act)}, s->linear_scratch);
+    sb_dense_apply(s->head2, s->head, n, &m->mlm, &(struct sb_epilogue){.activation = sb_act_of(m->config.hidden_act)},
+                   s->linear_scratch);
     m->kernels->layer_norm(s->head2, s->head2, m->mlm_norm.gamma, m->mlm_norm.beta, m->config.layer_norm_eps, n, width);
     sb_dense_apply(s->logits, s->head2, n, &m->vocabulary, NULL, s->linear_scratch);
     for (size_t r = 0; r < count; r++)

@@ -21,7 +21,8 @@ enum sb_status sb_kv_cache_new(struct sb_kv_cache **cache, const struct sb_model
         c->rows = malloc(bytes);
     if (!c || !c->rows) {
         free(c);
-        return sb_fail(error, SB_NO_MEMORY, "key/value cache: no memory for %zu source tokens and %zu target tokens", prefix, slots);
+        return sb_fail(error, SB_NO_MEMORY, "key/value cache: no memory for %zu source tokens and %zu target tokens",
+                       prefix, slots);
     }
     c->prefix_capacity = prefix;
     c->slots = slots;

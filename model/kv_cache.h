@@ -14,8 +14,8 @@
 struct sb_kv_cache;
 
 /* Room for `prefix` source tokens and `slots` target tokens; allocated here, never while computing. */
-SB_MUST_CHECK enum sb_status sb_kv_cache_new(struct sb_kv_cache **cache, const struct sb_model *model, size_t prefix, size_t slots,
-                                             struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_kv_cache_new(struct sb_kv_cache **cache, const struct sb_model *model, size_t prefix,
+                                             size_t slots, struct sb_error *error);
 void sb_kv_cache_free(struct sb_kv_cache *cache);
 
 size_t sb_kv_cache_bytes(const struct sb_model *model, size_t prefix, size_t slots);

@@ -84,8 +84,8 @@ static struct sb_norm place_norm(struct builder *b, enum sb_param_role gamma, en
     return norm;
 }
 
-static void place_packed(struct builder *b, struct sb_packed *packed, enum sb_packed_dtype dtype, const struct sb_param *sources,
-                         int count)
+static void place_packed(struct builder *b, struct sb_packed *packed, enum sb_packed_dtype dtype,
+                         const struct sb_param *sources, int count)
 {
     const struct sb_linear_kernel *kernel = sb_linear_choose(b->model->kernels, dtype);
     size_t out = 0, placed = 0;
@@ -97,7 +97,8 @@ static void place_packed(struct builder *b, struct sb_packed *packed, enum sb_pa
         add_jobs(b, packed, &sources[i], placed);
 }
 
-static void place_dense(struct builder *b, struct sb_dense *dense, enum sb_param_role kernel, enum sb_param_role bias, int layer)
+static void place_dense(struct builder *b, struct sb_dense *dense, enum sb_param_role kernel, enum sb_param_role bias,
+                        int layer)
 {
     struct sb_param source = sb_weights_get(b->model->weights, kernel, layer);
     place_packed(b, &dense->packed, b->model->dtype, &source, 1);
@@ -108,8 +109,10 @@ static void place_dense(struct builder *b, struct sb_dense *dense, enum sb_param
 static void place_key_value(struct builder *b, struct sb_dense *dense, int layer)
 {
     struct sb_weights *weights = b->model->weights;
-    struct sb_param kernels[2] = {sb_weights_get(weights, SB_KEY_KERNEL, layer), sb_weights_get(weights, SB_VALUE_KERNEL, layer)};
-    struct sb_param biases[2] = {sb_weights_get(weights, SB_KEY_BIAS, layer), sb_weights_get(weights, SB_VALUE_BIAS, layer)};
+    struct sb_param kernels[2] = {sb_weights_get(weights, SB_KEY_KERNEL, layer),
+                                  sb_weights_get(weights, SB_VALUE_KERNEL, layer)};
+    struct sb_param biases[2] = {sb_weights_get(weights, SB_KEY_BIAS, layer),
+                                 sb_weights_get(weights, SB_VALUE_BIAS, layer)};
     place_packed(b, &dense->packed, b->model->dtype, kernels, 2);
     dense->bias = sb_arena_take(&b->model->arena, kernels[0].rows + kernels[1].rows, sizeof(float));
     for (int i = 0; dense->bias && i < 2; i++)
@@ -230,15 +233,17 @@ static enum sb_status check_supported(const struct sb_model *m, const char *dir,
 {
     const struct sb_config *c = &m->config;
     if (strcmp(c->model_type, "bert") != 0)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: config: model_type '%s' is not supported; 'bert' is", dir, c->model_type);
+        return sb_fail(error, SB_UNSUPPORTED, "%s: config: model_type '%s' is not supported; 'bert' is", dir,
+                       c->model_type);
     int vocabulary = sb_tokenizer_vocab_size(m->tokenizer);
     if (vocabulary > c->vocab_size)
-        return sb_fail(error, SB_INVALID, "%s: the tokenizer has %d tokens but the config's vocab_size is %d", dir, vocabulary,
-                       c->vocab_size);
+        return sb_fail(error, SB_INVALID, "%s: the tokenizer has %d tokens but the config's vocab_size is %d", dir,
+                       vocabulary, c->vocab_size);
     return SB_OK;
 }
 
-enum sb_status sb_model_open(struct sb_model **model, const char *dir, const struct sb_model_options *options, struct sb_error *error)
+enum sb_status sb_model_open(struct sb_model **model, const char *dir, const struct sb_model_options *options,
+                             struct sb_error *error)
 {
     static const struct sb_model_options defaults;
     if (!options)
@@ -265,7 +270,8 @@ enum sb_status sb_model_open(struct sb_model **model, const char *dir, const str
     }
     if (status == SB_OK) {
         m->layers = calloc((size_t)m->config.num_hidden_layers, sizeof *m->layers);
-        status = m->layers ? build(m, options->pool, error) : sb_fail(error, SB_NO_MEMORY, "%s: no memory for the layers", dir);
+        status = m->layers ? build(m, options->pool, error)
+                           : sb_fail(error, SB_NO_MEMORY, "%s: no memory for the layers", dir);
     }
     if (status == SB_OK) { /* the hash reads everything once more: now, not under a request */
         sb_weights_hash(m->weights);

@@ -40,9 +40,9 @@ struct sb_model {
     struct sb_config config;
     struct sb_arena arena;
 
-    struct sb_param word_embedding;               /* [V, E] as stored */
+    struct sb_param word_embedding;                /* [V, E] as stored */
     float *position_embedding, *segment_embedding; /* [P, E], [type_vocab_size, E] */
-    struct sb_norm embedding_norm;                /* [E] */
+    struct sb_norm embedding_norm;                 /* [E] */
     bool has_embedding_map;
     struct sb_dense embedding_map; /* E -> H, when E != H */
     struct sb_layer *layers;       /* [num_hidden_layers] */

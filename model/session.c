@@ -24,7 +24,8 @@ static void lay_out(struct sb_session *s)
     const struct sb_config *c = &s->model->config;
     struct sb_arena *a = &s->arena;
     size_t tokens = s->limits.max_tokens, rows = s->limits.max_rows, logits = s->limits.max_logits;
-    size_t hidden = (size_t)c->hidden_size, embedding = (size_t)c->embedding_size, dimensions = (size_t)s->model->dimensions;
+    size_t hidden = (size_t)c->hidden_size, embedding = (size_t)c->embedding_size,
+           dimensions = (size_t)s->model->dimensions;
     size_t positions = (size_t)c->max_position_embeddings, key = sb_key_width(c), value = sb_value_width(c);
     s->x = sb_arena_take(a, tokens * hidden, sizeof *s->x);
     s->y = sb_arena_take(a, tokens * hidden, sizeof *s->y);
@@ -41,7 +42,8 @@ static void lay_out(struct sb_session *s)
     size_t scratch = sb_attention_scratch(positions, (size_t)c->attention_key_size, (size_t)c->attention_head_size);
     s->attention_scratch = sb_arena_take(a, scratch, sizeof *s->attention_scratch);
     size_t widest = larger(hidden, larger(embedding, value)), chunk = (size_t)c->intermediate_size;
-    s->linear_scratch = sb_arena_take(a, larger(sb_linear_scratch(tokens, widest), sb_linear_scratch(SB_FFN_CHUNK, chunk)), 1);
+    s->linear_scratch =
+        sb_arena_take(a, larger(sb_linear_scratch(tokens, widest), sb_linear_scratch(SB_FFN_CHUNK, chunk)), 1);
     s->places = sb_arena_take(a, rows, sizeof *s->places);
     size_t head_width = larger(larger(hidden, embedding), dimensions);
     s->head = sb_arena_take(a, larger(logits, rows) * head_width, sizeof *s->head);
@@ -52,14 +54,15 @@ static void lay_out(struct sb_session *s)
         s->logits = sb_arena_take(a, logits * (size_t)c->vocab_size, sizeof *s->logits);
 }
 
-enum sb_status sb_session_new(struct sb_session **session, struct sb_model *model, const struct sb_session_options *options,
-                              struct sb_error *error)
+enum sb_status sb_session_new(struct sb_session **session, struct sb_model *model,
+                              const struct sb_session_options *options, struct sb_error *error)
 {
     struct sb_session_options limits = options ? *options : sb_session_defaults(model);
     *session = NULL;
     if (limits.max_tokens < 1 || limits.max_tokens > 1 << 20 || limits.max_rows < 1 || limits.max_rows > 1 << 16 ||
         limits.max_logits > 1 << 16)
-        return sb_fail(error, SB_INVALID, "session: max_tokens %zu (1..1048576), max_rows %zu (1..65536), max_logits %zu (0..65536)",
+        return sb_fail(error, SB_INVALID,
+                       "session: max_tokens %zu (1..1048576), max_rows %zu (1..65536), max_logits %zu (0..65536)",
                        limits.max_tokens, limits.max_rows, limits.max_logits);
     struct sb_session *s = calloc(1, sizeof *s);
     if (!s)
@@ -102,20 +105,22 @@ size_t sb_session_bytes(const struct sb_session *session)
     return session->arena.size;
 }
 
-static enum sb_status check_ids(const struct sb_config *c, const struct sb_row *row, size_t index, struct sb_error *error)
+static enum sb_status check_ids(const struct sb_config *c, const struct sb_row *row, size_t index,
+                                struct sb_error *error)
 {
     for (size_t i = 0; i < row->length; i++) {
         if (row->ids[i] < 0 || row->ids[i] >= c->vocab_size)
-            return sb_fail(error, SB_INVALID, "row %zu: token id %d at %zu is outside the vocabulary of %d", index, row->ids[i], i,
-                           c->vocab_size);
+            return sb_fail(error, SB_INVALID, "row %zu: token id %d at %zu is outside the vocabulary of %d", index,
+                           row->ids[i], i, c->vocab_size);
         if (row->segments && row->segments[i] >= c->type_vocab_size)
-            return sb_fail(error, SB_INVALID, "row %zu: segment %d at %zu; the model has %d", index, row->segments[i], i,
-                           c->type_vocab_size);
+            return sb_fail(error, SB_INVALID, "row %zu: segment %d at %zu; the model has %d", index, row->segments[i],
+                           i, c->type_vocab_size);
     }
     return SB_OK;
 }
 
-static enum sb_status check_step(const struct sb_config *c, const struct sb_row *row, size_t index, struct sb_error *error)
+static enum sb_status check_step(const struct sb_config *c, const struct sb_row *row, size_t index,
+                                 struct sb_error *error)
 {
     const struct sb_kv_cache *cache = row->cache;
     if (!cache || row->length != 1 || row->position >= (size_t)c->max_position_embeddings ||
@@ -130,18 +135,22 @@ static enum sb_status check_step(const struct sb_config *c, const struct sb_row 
     return SB_OK;
 }
 
-static enum sb_status check_row(const struct sb_session *s, const struct sb_row *row, size_t index, struct sb_error *error)
+static enum sb_status check_row(const struct sb_session *s, const struct sb_row *row, size_t index,
+                                struct sb_error *error)
 {
     const struct sb_config *c = &s->model->config;
     if (row->length < 1 || row->length > (size_t)c->max_position_embeddings)
         return sb_fail(error, SB_INVALID, "row %zu: %zu tokens; the model takes 1 to %d", index, row->length,
                        c->max_position_embeddings);
     if (row->prefix > row->length)
-        return sb_fail(error, SB_INVALID, "row %zu: prefix %zu is longer than its %zu tokens", index, row->prefix, row->length);
+        return sb_fail(error, SB_INVALID, "row %zu: prefix %zu is longer than its %zu tokens", index, row->prefix,
+                       row->length);
     if (row->want & (SB_WANT_LOGITS | SB_WANT_ALL_LOGITS) && !s->model->can_generate)
-        return sb_fail(error, SB_UNSUPPORTED, "model '%s' has no MLM head: it embeds but can not generate", s->model->name);
+        return sb_fail(error, SB_UNSUPPORTED, "model '%s' has no MLM head: it embeds but can not generate",
+                       s->model->name);
     if (!row->is_step && row->cache && (row->length > row->cache->prefix_capacity))
-        return sb_fail(error, SB_INVALID, "row %zu: %zu tokens; its cache holds %zu", index, row->length, row->cache->prefix_capacity);
+        return sb_fail(error, SB_INVALID, "row %zu: %zu tokens; its cache holds %zu", index, row->length,
+                       row->cache->prefix_capacity);
     enum sb_status status = row->is_step ? check_step(c, row, index, error) : SB_OK;
     return status == SB_OK ? check_ids(c, row, index, error) : status;
 }
@@ -178,7 +187,8 @@ static enum sb_status place_rows(struct sb_session *s, struct sb_row *rows, size
         tokens += row->length;
     }
     if (logits > s->limits.max_logits)
-        return sb_fail(error, SB_LIMIT, "batch: logits of %zu positions; the session has room for %zu", logits, s->limits.max_logits);
+        return sb_fail(error, SB_LIMIT, "batch: logits of %zu positions; the session has room for %zu", logits,
+                       s->limits.max_logits);
     s->tokens = tokens;
     s->output_count = outputs;
     s->logits_count = logits;
@@ -189,7 +199,8 @@ static enum sb_status place_rows(struct sb_session *s, struct sb_row *rows, size
 enum sb_status sb_session_forward(struct sb_session *session, struct sb_row *rows, size_t count, struct sb_error *error)
 {
     if (count > session->limits.max_rows)
-        return sb_fail(error, SB_LIMIT, "batch: %zu rows; the session has room for %zu", count, session->limits.max_rows);
+        return sb_fail(error, SB_LIMIT, "batch: %zu rows; the session has room for %zu", count,
+                       session->limits.max_rows);
     enum sb_status status = place_rows(session, rows, count, error);
     if (status != SB_OK || count == 0)
         return status;

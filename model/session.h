@@ -40,10 +40,10 @@ struct sb_session_options sb_session_limits(const struct sb_session *session);
 size_t sb_session_bytes(const struct sb_session *session);
 
 enum sb_want {
-    SB_WANT_VECTOR = 1,      /* the sentence vector: pooled, normalised when the config says so */
-    SB_WANT_LOGITS = 2,      /* [V] at the row's last token */
-    SB_WANT_ALL_LOGITS = 4,  /* [length, V] */
-    SB_WANT_HIDDEN = 8,      /* [length, H] of the last layer */
+    SB_WANT_VECTOR = 1,     /* the sentence vector: pooled, normalised when the config says so */
+    SB_WANT_LOGITS = 2,     /* [V] at the row's last token */
+    SB_WANT_ALL_LOGITS = 4, /* [length, V] */
+    SB_WANT_HIDDEN = 8,     /* [length, H] of the last layer */
 };
 
 struct sb_row {

@@ -46,7 +46,9 @@ struct sb_session {
     size_t tokens, output_count, logits_count, vector_count;
 };
 
-enum { SB_FFN_CHUNK = 256 }; /* tokens: the inner activations stay small, the weights are still used many times a load */
+enum {
+    SB_FFN_CHUNK = 256
+}; /* tokens: the inner activations stay small, the weights are still used many times a load */
 
 /* forward.c: embeddings and layers; leaves the outputs [output_count, H] in session->x. */
 void sb_forward_layers(struct sb_session *session, struct sb_row *rows, size_t count);

@@ -31,7 +31,8 @@ struct sb_batch {
     uint64_t *tags;          /* [limits.max_rows]: the owner's own mark */
     size_t count, tokens, logits;
 };
-SB_MUST_CHECK enum sb_status sb_batch_new(struct sb_batch **batch, const struct sb_session *session, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_batch_new(struct sb_batch **batch, const struct sb_session *session,
+                                          struct sb_error *error);
 void sb_batch_free(struct sb_batch *batch);
 void sb_batch_reset(struct sb_batch *batch);
 /* Adds a copy of row; false (nothing added) when it does not fit any more. */
@@ -52,8 +53,8 @@ struct sb_task_class {
 /* First member of every task. */
 struct sb_task {
     const struct sb_task_class *class;
-    bool finished;          /* the results, or the error, are complete */
-    enum sb_status status;  /* SB_OK or why it failed */
+    bool finished;         /* the results, or the error, are complete */
+    enum sb_status status; /* SB_OK or why it failed */
     struct sb_error error;
     int64_t tokens_computed;
 };
@@ -75,8 +76,8 @@ struct sb_embed_input {
     const int32_t *ids;
     size_t length; /* 1..sb_model_max_length, special tokens included */
 };
-SB_MUST_CHECK enum sb_status sb_embed_task_new(struct sb_task **task, struct sb_model *model, const struct sb_embed_input *inputs,
-                                               size_t n, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_embed_task_new(struct sb_task **task, struct sb_model *model,
+                                               const struct sb_embed_input *inputs, size_t n, struct sb_error *error);
 /* [n, dimensions], valid once finished with SB_OK, borrowed from the task. */
 const float *sb_embed_task_vectors(const struct sb_task *task);
 /* [n]: the L2 norms that the vectors had before normalisation. */

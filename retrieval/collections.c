@@ -81,7 +81,8 @@ static void add_collection(struct sb_store *store, struct sb_collection *collect
 {
     size_t place;
     find_place(store, collection->info.name, &place);
-    memmove(store->collections + place + 1, store->collections + place, (store->count - place) * sizeof *store->collections);
+    memmove(store->collections + place + 1, store->collections + place,
+            (store->count - place) * sizeof *store->collections);
     store->collections[place] = collection;
     store->count++;
 }
@@ -101,9 +102,12 @@ static bool copy_column(char *field, size_t size, sqlite3_stmt *statement, int c
 
 static enum sb_status load_collection_row(struct sb_store *store, sqlite3_stmt *statement, struct sb_error *error)
 {
-    struct sb_collection_info info = {.dimensions = sqlite3_column_int(statement, 4), .created_at = sqlite3_column_int64(statement, 5)};
-    if (!copy_column(info.name, sizeof info.name, statement, 1) || !copy_column(info.model_name, sizeof info.model_name, statement, 2) ||
-        !copy_column(info.model_hash, sizeof info.model_hash, statement, 3) || info.dimensions < 1 || info.dimensions > MAX_DIMENSIONS)
+    struct sb_collection_info info = {.dimensions = sqlite3_column_int(statement, 4),
+                                      .created_at = sqlite3_column_int64(statement, 5)};
+    if (!copy_column(info.name, sizeof info.name, statement, 1) ||
+        !copy_column(info.model_name, sizeof info.model_name, statement, 2) ||
+        !copy_column(info.model_hash, sizeof info.model_hash, statement, 3) || info.dimensions < 1 ||
+        info.dimensions > MAX_DIMENSIONS)
         return sb_fail(error, SB_CORRUPT, "%s: collection '%.64s' has impossible properties", store->path, info.name);
     struct sb_collection *collection = collection_new(&info, sqlite3_column_int64(statement, 0));
     if (!collection || !reserve_place(store)) {
@@ -114,7 +118,8 @@ static enum sb_status load_collection_row(struct sb_store *store, sqlite3_stmt *
     return SB_OK;
 }
 
-static enum sb_status load_sentence_row(struct sb_store *store, struct sb_collection *c, sqlite3_stmt *statement, struct sb_error *error)
+static enum sb_status load_sentence_row(struct sb_store *store, struct sb_collection *c, sqlite3_stmt *statement,
+                                        struct sb_error *error)
 {
     struct sb_sentence sentence = {.id = (const char *)sqlite3_column_text(statement, 1),
                                    .text = (const char *)sqlite3_column_text(statement, 2),
@@ -123,8 +128,8 @@ static enum sb_status load_sentence_row(struct sb_store *store, struct sb_collec
     const void *vector = sqlite3_column_blob(statement, 4);
     size_t bytes = (size_t)sqlite3_column_bytes(statement, 4), expected = c->index.dimensions * sizeof(float);
     if (!sentence.id || !sentence.text || !vector || bytes != expected)
-        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has a vector of %zu bytes, not %zu", store->path,
-                       (long long)sqlite3_column_int64(statement, 0), c->info.name, bytes, expected);
+        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has a vector of %zu bytes, not %zu",
+                       store->path, (long long)sqlite3_column_int64(statement, 0), c->info.name, bytes, expected);
     struct sb_item *item = sb_item_new(&sentence);
     if (!item || !sb_index_reserve(&c->index, 1)) {
         free(item);
@@ -134,7 +139,8 @@ static enum sb_status load_sentence_row(struct sb_store *store, struct sb_collec
     const float *stored = c->index.matrix + (c->index.rows - 1) * c->index.dimensions; /* aligned, unlike the column */
     for (size_t i = 0; i < c->index.dimensions; i++)
         if (!isfinite(stored[i]))
-            return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s': element %zu of its vector is not finite", store->path,
+            return sb_fail(error, SB_CORRUPT,
+                           "%s: sentence %lld of collection '%s': element %zu of its vector is not finite", store->path,
                            (long long)sqlite3_column_int64(statement, 0), c->info.name, i);
     return SB_OK;
 }
@@ -152,7 +158,8 @@ static enum sb_status each_row(struct sb_store *store, const char *sql, int64_t 
         code = sqlite3_step(statement);
         if (code != SQLITE_ROW)
             break;
-        status = collection ? load_sentence_row(store, collection, statement, error) : load_collection_row(store, statement, error);
+        status = collection ? load_sentence_row(store, collection, statement, error)
+                            : load_collection_row(store, statement, error);
         code = SQLITE_OK;
     }
     if (status == SB_OK && code != SQLITE_DONE)
@@ -163,11 +170,12 @@ static enum sb_status each_row(struct sb_store *store, const char *sql, int64_t 
 
 enum sb_status sb_collections_load(struct sb_store *store, struct sb_error *error)
 {
-    enum sb_status status =
-        each_row(store, "SELECT id, name, model_name, model_hash, dimensions, created_at FROM collections", 0, NULL, error);
+    enum sb_status status = each_row(
+        store, "SELECT id, name, model_name, model_hash, dimensions, created_at FROM collections", 0, NULL, error);
     for (size_t i = 0; status == SB_OK && i < store->count; i++)
-        status = each_row(store, "SELECT sequence, id, text, metadata, vector FROM sentences WHERE collection = ? ORDER BY sequence",
-                          store->collections[i]->key, store->collections[i], error);
+        status = each_row(
+            store, "SELECT sequence, id, text, metadata, vector FROM sentences WHERE collection = ? ORDER BY sequence",
+            store->collections[i]->key, store->collections[i], error);
     return status;
 }
 
@@ -182,13 +190,15 @@ static enum sb_status take_lock(struct sb_store *store, struct sb_error *error)
     if (store->lock_file < 0)
         status = sb_fail(error, SB_IO, "%s: %s", path, strerror(errno));
     else if (flock(store->lock_file, LOCK_EX | LOCK_NB) != 0)
-        status = errno == EWOULDBLOCK ? sb_fail(error, SB_CONFLICT, "%s: another simbert process has this database open", store->path)
-                                      : sb_fail(error, SB_IO, "%s: %s", path, strerror(errno));
+        status = errno == EWOULDBLOCK
+                     ? sb_fail(error, SB_CONFLICT, "%s: another simbert process has this database open", store->path)
+                     : sb_fail(error, SB_IO, "%s: %s", path, strerror(errno));
     free(path);
     return status;
 }
 
-enum sb_status sb_store_open(struct sb_store **store, const char *path, const struct sb_kernels *kernels, struct sb_error *error)
+enum sb_status sb_store_open(struct sb_store **store, const char *path, const struct sb_kernels *kernels,
+                             struct sb_error *error)
 {
     *store = NULL;
     struct sb_store *s = calloc(1, sizeof *s);
@@ -243,21 +253,25 @@ static enum sb_status check_info(const struct sb_collection_info *info, struct s
     size_t length = strnlen(name, sizeof info->name);
     bool good = length > 0 && length <= SB_COLLECTION_NAME_MAX && name[0] != '.';
     for (size_t i = 0; good && i < length; i++)
-        good = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') || (name[i] >= '0' && name[i] <= '9') ||
-               strchr("_-.", name[i]);
+        good = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
+               (name[i] >= '0' && name[i] <= '9') || strchr("_-.", name[i]);
     if (!good)
-        return sb_fail(error, SB_INVALID, "collection name '%.64s': 1 to %d letters, digits, '_', '-' and '.', not starting with '.'", name,
-                       SB_COLLECTION_NAME_MAX);
+        return sb_fail(error, SB_INVALID,
+                       "collection name '%.64s': 1 to %d letters, digits, '_', '-' and '.', not starting with '.'",
+                       name, SB_COLLECTION_NAME_MAX);
     if (info->dimensions < 1 || info->dimensions > MAX_DIMENSIONS)
-        return sb_fail(error, SB_INVALID, "collection '%s': %d dimensions; 1 to %d are allowed", name, info->dimensions, MAX_DIMENSIONS);
+        return sb_fail(error, SB_INVALID, "collection '%s': %d dimensions; 1 to %d are allowed", name, info->dimensions,
+                       MAX_DIMENSIONS);
     return SB_OK;
 }
 
-static enum sb_status insert_collection(struct sb_store *store, const struct sb_collection_info *info, struct sb_error *error)
+static enum sb_status insert_collection(struct sb_store *store, const struct sb_collection_info *info,
+                                        struct sb_error *error)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(
-        store->db, "INSERT INTO collections (name, model_name, model_hash, dimensions, created_at) VALUES (?, ?, ?, ?, ?)", -1,
+        store->db,
+        "INSERT INTO collections (name, model_name, model_hash, dimensions, created_at) VALUES (?, ?, ?, ?, ?)", -1,
         &statement, NULL);
     if (code == SQLITE_OK) {
         sqlite3_bind_text(statement, 1, info->name, -1, SQLITE_STATIC);
@@ -273,7 +287,8 @@ static enum sb_status insert_collection(struct sb_store *store, const struct sb_
 }
 
 /* On disk first, then in memory; under `writer`. */
-static enum sb_status create_new(struct sb_store *store, const struct sb_collection_info *wanted, struct sb_error *error)
+static enum sb_status create_new(struct sb_store *store, const struct sb_collection_info *wanted,
+                                 struct sb_error *error)
 {
     struct sb_collection_info info = *wanted;
     info.created_at = (int64_t)time(NULL);
@@ -294,7 +309,8 @@ static enum sb_status create_new(struct sb_store *store, const struct sb_collect
     return SB_OK;
 }
 
-enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info, bool *created, struct sb_error *error)
+enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info, bool *created,
+                               struct sb_error *error)
 {
     enum sb_status status = check_info(info, error);
     if (status != SB_OK)
@@ -307,8 +323,9 @@ enum sb_status sb_store_create(struct sb_store *store, const struct sb_collectio
     } else {
         const struct sb_collection_info *old = &store->collections[place]->info;
         if (old->dimensions != info->dimensions || strcmp(old->model_hash, info->model_hash) != 0)
-            status = sb_fail(error, SB_CONFLICT, "collection '%s' exists already, with model '%s' (%.16s) and %d dimensions", info->name,
-                             old->model_name, old->model_hash, old->dimensions);
+            status =
+                sb_fail(error, SB_CONFLICT, "collection '%s' exists already, with model '%s' (%.16s) and %d dimensions",
+                        info->name, old->model_name, old->model_hash, old->dimensions);
     }
     if (created)
         *created = status == SB_OK && !exists;
@@ -326,7 +343,8 @@ static struct sb_collection_info describe(struct sb_collection *collection)
     return info;
 }
 
-enum sb_status sb_store_describe(struct sb_store *store, const char *collection, struct sb_collection_info *info, struct sb_error *error)
+enum sb_status sb_store_describe(struct sb_store *store, const char *collection, struct sb_collection_info *info,
+                                 struct sb_error *error)
 {
     pthread_rwlock_rdlock(&store->list);
     struct sb_collection *c = sb_collection_find(store, collection, error);
@@ -336,7 +354,8 @@ enum sb_status sb_store_describe(struct sb_store *store, const char *collection,
     return c ? SB_OK : SB_NOT_FOUND;
 }
 
-enum sb_status sb_store_list(struct sb_store *store, struct sb_collection_info **infos, size_t *count, struct sb_error *error)
+enum sb_status sb_store_list(struct sb_store *store, struct sb_collection_info **infos, size_t *count,
+                             struct sb_error *error)
 {
     pthread_rwlock_rdlock(&store->list);
     *count = store->count;
@@ -369,7 +388,8 @@ enum sb_status sb_store_drop(struct sb_store *store, const char *collection, str
         size_t place;
         pthread_rwlock_wrlock(&store->list); /* waits for the searches that still read it */
         find_place(store, collection, &place);
-        memmove(store->collections + place, store->collections + place + 1, (store->count - place - 1) * sizeof *store->collections);
+        memmove(store->collections + place, store->collections + place + 1,
+                (store->count - place - 1) * sizeof *store->collections);
         store->count--;
         pthread_rwlock_unlock(&store->list);
         sb_collection_free(c);

@@ -61,7 +61,9 @@ const char *sb_item_metadata(const struct sb_item *item)
 
 struct sb_sentence sb_item_sentence(const struct sb_item *item)
 {
-    return (struct sb_sentence){.id = sb_item_id(item), .text = sb_item_text(item), .text_size = item->text_size,
+    return (struct sb_sentence){.id = sb_item_id(item),
+                                .text = sb_item_text(item),
+                                .text_size = item->text_size,
                                 .metadata = sb_item_metadata(item)};
 }
 

@@ -15,8 +15,10 @@ static const char *const steps[] = {
     " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, model_name TEXT NOT NULL, model_hash TEXT NOT NULL,"
     " dimensions INTEGER NOT NULL, created_at INTEGER NOT NULL) STRICT;"
     "CREATE TABLE sentences ("
-    " sequence INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,"
-    " id TEXT NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL, vector BLOB NOT NULL, UNIQUE (collection, id)) STRICT;",
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL REFERENCES collections(id) ON DELETE "
+    "CASCADE,"
+    " id TEXT NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL, vector BLOB NOT NULL, UNIQUE (collection, id)) "
+    "STRICT;",
 };
 enum { SCHEMA_VERSION = sizeof steps / sizeof *steps };
 
@@ -37,7 +39,8 @@ enum sb_status sb_sqlite_fail(const struct sb_store *store, int code, const char
     case SQLITE_TOOBIG: status = SB_IO; break;
     default: break;
     }
-    return sb_fail(error, status, "%s: %s: %s", store->path, doing, store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(code));
+    return sb_fail(error, status, "%s: %s: %s", store->path, doing,
+                   store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(code));
 }
 
 enum sb_status sb_sqlite_run(const struct sb_store *store, const char *sql, const char *doing, struct sb_error *error)
@@ -61,7 +64,8 @@ static enum sb_status read_int(const struct sb_store *store, const char *sql, in
 static enum sb_status migrate(struct sb_store *store, int64_t version, struct sb_error *error)
 {
     char mark[128];
-    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", APPLICATION_ID, SCHEMA_VERSION);
+    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", APPLICATION_ID,
+             SCHEMA_VERSION);
     enum sb_status status = sb_sqlite_run(store, "BEGIN IMMEDIATE", "creating the schema", error);
     for (int64_t i = version; status == SB_OK && i < SCHEMA_VERSION; i++)
         status = sb_sqlite_run(store, steps[i], "creating the schema", error);
@@ -85,8 +89,8 @@ static enum sb_status recognise(struct sb_store *store, struct sb_error *error)
     if (tables > 0 && application != APPLICATION_ID)
         return sb_fail(error, SB_INVALID, "%s: a database of another program; it is left as it is", store->path);
     if (version > SCHEMA_VERSION)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: schema version %lld is newer than this program's %d", store->path, (long long)version,
-                       SCHEMA_VERSION);
+        return sb_fail(error, SB_UNSUPPORTED, "%s: schema version %lld is newer than this program's %d", store->path,
+                       (long long)version, SCHEMA_VERSION);
     return version < SCHEMA_VERSION ? migrate(store, version, error) : SB_OK;
 }
 
@@ -107,13 +111,15 @@ static enum sb_status make_durable(struct sb_store *store, struct sb_error *erro
         status = sb_fail(error, SB_IO, "%s: this file system can not keep a write-ahead log", store->path);
     sqlite3_finalize(statement);
     /* FULL: a commit returns when the log is on disk */
-    return status == SB_OK ? sb_sqlite_run(store, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;", "opening the database", error)
+    return status == SB_OK ? sb_sqlite_run(store, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+                                           "opening the database", error)
                            : status;
 }
 
 enum sb_status sb_schema_open(struct sb_store *store, struct sb_error *error)
 {
-    int code = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(store->path, &store->db,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK)
         return sb_sqlite_fail(store, code, "opening the database", error);
     sqlite3_extended_result_codes(store->db, 1);

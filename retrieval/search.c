@@ -69,7 +69,8 @@ static void sort_heap(struct heap *heap)
 }
 
 /* Under the index's lock. */
-static void score_all(struct heap *heaps, const struct sb_index *index, const struct sb_search *search, const struct sb_kernels *kernels)
+static void score_all(struct heap *heaps, const struct sb_index *index, const struct sb_search *search,
+                      const struct sb_kernels *kernels)
 {
     float scores[BLOCK_ROWS];
     /* no bound at -1: a cosine may come out below it by rounding, and vectors need not be normalised */
@@ -87,7 +88,8 @@ static void score_all(struct heap *heaps, const struct sb_index *index, const st
 }
 
 /* One allocation holds matches, ends and strings. Under the index's lock. */
-static bool copy_matches(struct sb_search_results *results, const struct heap *heaps, size_t queries, const struct sb_index *index)
+static bool copy_matches(struct sb_search_results *results, const struct heap *heaps, size_t queries,
+                         const struct sb_index *index)
 {
     size_t count = 0, strings = 0;
     for (size_t q = 0; q < queries; q++) {
@@ -108,8 +110,8 @@ static bool copy_matches(struct sb_search_results *results, const struct heap *h
             const struct sb_item *item = index->items[heaps[q].hits[i].row];
             size_t bytes = item->id_size + item->text_size + item->metadata_size + 3;
             memcpy(at, item->strings, bytes);
-            matches[m].sentence =
-                (struct sb_sentence){at, at + item->id_size + 1, item->text_size, at + item->id_size + item->text_size + 2, NULL};
+            matches[m].sentence = (struct sb_sentence){at, at + item->id_size + 1, item->text_size,
+                                                       at + item->id_size + item->text_size + 2, NULL};
             matches[m++].score = heaps[q].hits[i].score;
             at += bytes;
         }
@@ -135,13 +137,15 @@ static enum sb_status check_search(const struct sb_search *search, size_t dimens
         return sb_fail(error, SB_INVALID, "min_score is not a number");
     for (size_t i = 0; i < search->queries * dimensions; i++)
         if (!isfinite(search->vectors[i]))
-            return sb_fail(error, SB_INVALID, "query %zu: element %zu of its vector is not finite", i / dimensions, i % dimensions);
+            return sb_fail(error, SB_INVALID, "query %zu: element %zu of its vector is not finite", i / dimensions,
+                           i % dimensions);
     return SB_OK;
 }
 
 /* Under `list`. */
-static enum sb_status search_collection(const struct sb_store *store, struct sb_collection *c, const struct sb_search *search,
-                                        struct sb_search_results *results, struct sb_error *error)
+static enum sb_status search_collection(const struct sb_store *store, struct sb_collection *c,
+                                        const struct sb_search *search, struct sb_search_results *results,
+                                        struct sb_error *error)
 {
     enum sb_status status = check_search(search, c->index.dimensions, error);
     if (status != SB_OK)

@@ -16,7 +16,8 @@ static enum sb_status check_id(const char *id, size_t index, struct sb_error *er
     if (length == 0)
         return sb_fail(error, SB_INVALID, "sentence %zu has no id", index);
     if (length > SB_SENTENCE_ID_MAX)
-        return sb_fail(error, SB_INVALID, "sentence %zu: its id has %zu bytes; at most %d are allowed", index, length, SB_SENTENCE_ID_MAX);
+        return sb_fail(error, SB_INVALID, "sentence %zu: its id has %zu bytes; at most %d are allowed", index, length,
+                       SB_SENTENCE_ID_MAX);
     while (at < length) {
         int32_t c = sb_utf8_next(id, length, &at);
         if (c < 0x20 || c == 0x7F)
@@ -32,8 +33,8 @@ static enum sb_status check_metadata(const char *metadata, size_t index, struct 
     if (!metadata)
         return SB_OK;
     if (size > SB_SENTENCE_METADATA_MAX)
-        return sb_fail(error, SB_INVALID, "sentence %zu: its metadata has %zu bytes; at most %d are allowed", index, size,
-                       SB_SENTENCE_METADATA_MAX);
+        return sb_fail(error, SB_INVALID, "sentence %zu: its metadata has %zu bytes; at most %d are allowed", index,
+                       size, SB_SENTENCE_METADATA_MAX);
     enum sb_status status = sb_json_parse(&json, metadata, size, error);
     if (status != SB_OK)
         return sb_fail_context(error, status, "sentence %zu: metadata", index);
@@ -53,7 +54,8 @@ static enum sb_status check_vector(const float *vector, size_t dimensions, size_
     return SB_OK;
 }
 
-static enum sb_status check_sentence(const struct sb_sentence *s, size_t dimensions, size_t index, struct sb_error *error)
+static enum sb_status check_sentence(const struct sb_sentence *s, size_t dimensions, size_t index,
+                                     struct sb_error *error)
 {
     enum sb_status status = check_id(s->id, index, error);
     if (status == SB_OK && (!s->text || s->text_size > SB_SENTENCE_TEXT_MAX))
@@ -83,8 +85,8 @@ static enum sb_status check_unique(const struct sb_sentence *sentences, size_t n
     enum sb_status status = SB_OK;
     for (size_t i = 1; status == SB_OK && i < n; i++)
         if (strcmp(sorted[i - 1]->id, sorted[i]->id) == 0)
-            status = sb_fail(error, SB_INVALID, "id '%.100s' stands twice in one call (sentences %zu and %zu)", sorted[i]->id,
-                             (size_t)(sorted[i - 1] - sentences), (size_t)(sorted[i] - sentences));
+            status = sb_fail(error, SB_INVALID, "id '%.100s' stands twice in one call (sentences %zu and %zu)",
+                             sorted[i]->id, (size_t)(sorted[i - 1] - sentences), (size_t)(sorted[i] - sentences));
     free(sorted);
     return status;
 }
@@ -135,9 +137,10 @@ static int write_sentence(sqlite3_stmt *statement, const struct change *c, size_
 
 static enum sb_status write_all(const struct change *c, struct sb_error *error)
 {
-    static const char sql[] = "INSERT INTO sentences (collection, id, text, metadata, vector) VALUES (?, ?, ?, ?, ?)"
-                              " ON CONFLICT (collection, id) DO UPDATE SET text = excluded.text, metadata = excluded.metadata,"
-                              " vector = excluded.vector";
+    static const char sql[] =
+        "INSERT INTO sentences (collection, id, text, metadata, vector) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (collection, id) DO UPDATE SET text = excluded.text, metadata = excluded.metadata,"
+        " vector = excluded.vector";
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(c->store->db, sql, -1, &statement, NULL);
     for (size_t i = 0; code == SQLITE_OK && i < c->n; i++)
@@ -148,7 +151,8 @@ static enum sb_status write_all(const struct change *c, struct sb_error *error)
 }
 
 /* BEGIN, work, COMMIT; anything that fails leaves the file as it was. */
-static enum sb_status in_transaction(const struct change *c, enum sb_status (*work)(const struct change *, struct sb_error *),
+static enum sb_status in_transaction(const struct change *c,
+                                     enum sb_status (*work)(const struct change *, struct sb_error *),
                                      struct sb_error *error)
 {
     enum sb_status status = sb_sqlite_run(c->store, "BEGIN IMMEDIATE", "beginning a change", error);
@@ -158,7 +162,8 @@ static enum sb_status in_transaction(const struct change *c, enum sb_status (*wo
     if (status == SB_OK)
         status = sb_sqlite_run(c->store, "COMMIT", "committing a change", error);
     if (status != SB_OK)
-        sqlite3_exec(c->store->db, "ROLLBACK", NULL, NULL, NULL); /* an error here means there is nothing to roll back */
+        sqlite3_exec(c->store->db, "ROLLBACK", NULL, NULL,
+                     NULL); /* an error here means there is nothing to roll back */
     return status;
 }
 
@@ -177,15 +182,16 @@ static size_t show(struct change *c)
     return added;
 }
 
-static enum sb_status upsert(struct sb_store *store, const char *collection, const char *model_hash, const struct sb_sentence *sentences,
-                             size_t n, size_t *inserted, size_t *updated, struct sb_error *error)
+static enum sb_status upsert(struct sb_store *store, const char *collection, const char *model_hash,
+                             const struct sb_sentence *sentences, size_t n, size_t *inserted, size_t *updated,
+                             struct sb_error *error)
 {
     struct change c = {store, sb_collection_find(store, collection, error), sentences, n, NULL};
     if (!c.collection)
         return SB_NOT_FOUND;
     if (strcmp(c.collection->info.model_hash, model_hash) != 0)
-        return sb_fail(error, SB_CONFLICT, "collection '%s' holds vectors of model '%s' (%.16s), not of %.16s", collection,
-                       c.collection->info.model_name, c.collection->info.model_hash, model_hash);
+        return sb_fail(error, SB_CONFLICT, "collection '%s' holds vectors of model '%s' (%.16s), not of %.16s",
+                       collection, c.collection->info.model_name, c.collection->info.model_hash, model_hash);
     enum sb_status status = SB_OK;
     for (size_t i = 0; status == SB_OK && i < n; i++)
         status = check_sentence(&sentences[i], c.collection->index.dimensions, i, error);
@@ -207,7 +213,8 @@ static enum sb_status upsert(struct sb_store *store, const char *collection, con
 }
 
 enum sb_status sb_store_upsert(struct sb_store *store, const char *collection, const char *model_hash,
-                               const struct sb_sentence *sentences, size_t n, size_t *inserted, size_t *updated, struct sb_error *error)
+                               const struct sb_sentence *sentences, size_t n, size_t *inserted, size_t *updated,
+                               struct sb_error *error)
 {
     pthread_mutex_lock(&store->writer);
     enum sb_status status = upsert(store, collection, model_hash, sentences, n, inserted, updated, error);
@@ -218,7 +225,8 @@ enum sb_status sb_store_upsert(struct sb_store *store, const char *collection, c
 static enum sb_status delete_all(const struct change *c, struct sb_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(c->store->db, "DELETE FROM sentences WHERE collection = ? AND id = ?", -1, &statement, NULL);
+    int code =
+        sqlite3_prepare_v2(c->store->db, "DELETE FROM sentences WHERE collection = ? AND id = ?", -1, &statement, NULL);
     for (size_t i = 0; code == SQLITE_OK && i < c->n; i++) {
         sqlite3_bind_int64(statement, 1, c->collection->key);
         sqlite3_bind_text(statement, 2, c->sentences[i].id, -1, SQLITE_STATIC);
@@ -231,8 +239,8 @@ static enum sb_status delete_all(const struct change *c, struct sb_error *error)
     return status;
 }
 
-enum sb_status sb_store_delete(struct sb_store *store, const char *collection, const char *const *ids, size_t n, size_t *deleted,
-                               struct sb_error *error)
+enum sb_status sb_store_delete(struct sb_store *store, const char *collection, const char *const *ids, size_t n,
+                               size_t *deleted, struct sb_error *error)
 {
     struct sb_sentence *named = calloc(n + 1, sizeof *named);
     size_t removed = 0;
@@ -263,7 +271,8 @@ void sb_sentences_free(struct sb_sentences *sentences)
 }
 
 /* Copies rows of the index, with their vectors when asked for, into one allocation. Under the index's lock. */
-static bool copy_rows(struct sb_sentences *out, const struct sb_index *index, const size_t *rows, size_t n, bool with_vectors)
+static bool copy_rows(struct sb_sentences *out, const struct sb_index *index, const size_t *rows, size_t n,
+                      bool with_vectors)
 {
     size_t vector_bytes = with_vectors ? index->dimensions * sizeof(float) : 0, bytes = n * sizeof(struct sb_sentence);
     for (size_t i = 0; i < n; i++) {
@@ -280,7 +289,8 @@ static bool copy_rows(struct sb_sentences *out, const struct sb_index *index, co
         const struct sb_item *item = index->items[rows[i]];
         size_t strings = item->id_size + item->text_size + item->metadata_size + 3;
         memcpy(at, item->strings, strings);
-        items[i] = (struct sb_sentence){at, at + item->id_size + 1, item->text_size, at + item->id_size + item->text_size + 2, NULL};
+        items[i] = (struct sb_sentence){at, at + item->id_size + 1, item->text_size,
+                                        at + item->id_size + item->text_size + 2, NULL};
         if (with_vectors) {
             items[i].vector = vectors + i * index->dimensions;
             memcpy(vectors + i * index->dimensions, index->matrix + rows[i] * index->dimensions, vector_bytes);
@@ -332,8 +342,8 @@ static enum sb_status scroll(const struct sb_index *index, const char *after, si
     return good ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for %zu sentences", most);
 }
 
-enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, const char *after, size_t limit, struct sb_sentences *out,
-                               struct sb_error *error)
+enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, const char *after, size_t limit,
+                               struct sb_sentences *out, struct sb_error *error)
 {
     *out = (struct sb_sentences){0};
     enum sb_status status = SB_NOT_FOUND;

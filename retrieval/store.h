@@ -37,8 +37,8 @@ struct sb_collection_info {
     char model_name[128];
     char model_hash[64]; /* of the model that makes this collection's vectors */
     int dimensions;
-    int64_t count;       /* sentences (out only) */
-    int64_t created_at;  /* Unix seconds (out only) */
+    int64_t count;      /* sentences (out only) */
+    int64_t created_at; /* Unix seconds (out only) */
 };
 
 /* Strings are borrowed for the call on the way in, and owned by the result on the way out. */
@@ -46,8 +46,8 @@ struct sb_sentence {
     const char *id;
     const char *text;
     size_t text_size;
-    const char *metadata;  /* a JSON object as text, NULL: {} */
-    const float *vector;   /* [dimensions], finite; NULL on the way out unless asked for */
+    const char *metadata; /* a JSON object as text, NULL: {} */
+    const float *vector;  /* [dimensions], finite; NULL on the way out unless asked for */
 };
 
 /* kernels NULL: the best. Creates the file; refuses a database of another program or a newer version, and a folder that another
@@ -57,9 +57,10 @@ SB_MUST_CHECK enum sb_status sb_store_open(struct sb_store **store, const char *
 void sb_store_close(struct sb_store *store); /* checkpoints the WAL */
 
 /* SB_CONFLICT if it exists with another model or size; SB_OK and *created false if it exists just so. created may be NULL. */
-SB_MUST_CHECK enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info, bool *created,
-                                             struct sb_error *error);
-SB_MUST_CHECK enum sb_status sb_store_describe(struct sb_store *store, const char *collection, struct sb_collection_info *info,
+SB_MUST_CHECK enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info,
+                                             bool *created, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_store_describe(struct sb_store *store, const char *collection,
+                                               struct sb_collection_info *info,
                                                struct sb_error *error); /* SB_NOT_FOUND */
 /* *infos: array of *count sorted by name, free() it. */
 SB_MUST_CHECK enum sb_status sb_store_list(struct sb_store *store, struct sb_collection_info **infos, size_t *count,
@@ -69,8 +70,8 @@ SB_MUST_CHECK enum sb_status sb_store_drop(struct sb_store *store, const char *c
 /* All n or none, in one transaction. SB_INVALID for a duplicate id within the call or a bad id, text, metadata or vector (names the
    index). inserted and updated may be NULL. model_hash must be the collection's (SB_CONFLICT). */
 SB_MUST_CHECK enum sb_status sb_store_upsert(struct sb_store *store, const char *collection, const char *model_hash,
-                                             const struct sb_sentence *sentences, size_t n, size_t *inserted, size_t *updated,
-                                             struct sb_error *error);
+                                             const struct sb_sentence *sentences, size_t n, size_t *inserted,
+                                             size_t *updated, struct sb_error *error);
 
 /* Owned by the caller: free with sb_sentences_free. */
 struct sb_sentences {
@@ -84,21 +85,21 @@ void sb_sentences_free(struct sb_sentences *sentences);
 SB_MUST_CHECK enum sb_status sb_store_get(struct sb_store *store, const char *collection, const char *id,
                                           struct sb_sentences *out, struct sb_error *error);
 /* Up to limit sentences in insertion order behind id `after` (NULL: from the start); vectors are not read. */
-SB_MUST_CHECK enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, const char *after, size_t limit,
-                                             struct sb_sentences *out, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, const char *after,
+                                             size_t limit, struct sb_sentences *out, struct sb_error *error);
 /* Deletes those that exist; *deleted says how many. */
-SB_MUST_CHECK enum sb_status sb_store_delete(struct sb_store *store, const char *collection, const char *const *ids, size_t n,
-                                             size_t *deleted, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_store_delete(struct sb_store *store, const char *collection, const char *const *ids,
+                                             size_t n, size_t *deleted, struct sb_error *error);
 
 struct sb_search {
     const float *vectors; /* [queries, dimensions] */
     size_t queries;
-    size_t top_k;         /* 1..1000 */
-    double min_score;     /* -1 or less: no bound */
+    size_t top_k;     /* 1..1000 */
+    double min_score; /* -1 or less: no bound */
 };
 struct sb_match {
     struct sb_sentence sentence;
-    double score;         /* dot product: the cosine for normalised vectors */
+    double score; /* dot product: the cosine for normalised vectors */
 };
 struct sb_search_results {
     struct sb_match *matches; /* all queries' one behind the other, best first; ties by insertion order */
@@ -107,7 +108,8 @@ struct sb_search_results {
     void *memory;
 };
 void sb_search_results_free(struct sb_search_results *results);
-SB_MUST_CHECK enum sb_status sb_store_search(struct sb_store *store, const char *collection, const struct sb_search *search,
-                                             struct sb_search_results *results, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_store_search(struct sb_store *store, const char *collection,
+                                             const struct sb_search *search, struct sb_search_results *results,
+                                             struct sb_error *error);
 
 #endif

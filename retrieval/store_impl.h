@@ -39,7 +39,8 @@ enum sb_status sb_sqlite_fail(const struct sb_store *store, int code, const char
 SB_MUST_CHECK enum sb_status sb_schema_open(struct sb_store *store, struct sb_error *error);
 
 /* Runs statements without results. */
-SB_MUST_CHECK enum sb_status sb_sqlite_run(const struct sb_store *store, const char *sql, const char *doing, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_sqlite_run(const struct sb_store *store, const char *sql, const char *doing,
+                                           struct sb_error *error);
 
 /* collections.c; under `list`. NULL with the error set to SB_NOT_FOUND. */
 struct sb_collection *sb_collection_find(const struct sb_store *store, const char *name, struct sb_error *error);

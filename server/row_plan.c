@@ -34,8 +34,8 @@ static void find_equal(struct sb_row_plan *plan, const struct sb_rows *rows, siz
     }
 }
 
-enum sb_status sb_row_plan_make(struct sb_row_plan *plan, const struct sb_rows *rows, bool (*cached)(void *context, size_t row),
-                                void *context, struct sb_error *error)
+enum sb_status sb_row_plan_make(struct sb_row_plan *plan, const struct sb_rows *rows,
+                                bool (*cached)(void *context, size_t row), void *context, struct sb_error *error)
 {
     size_t slots = 2;
     while (slots < 2 * rows->count)

@@ -20,7 +20,8 @@ struct sb_row_plan {
 };
 
 SB_MUST_CHECK enum sb_status sb_row_plan_make(struct sb_row_plan *plan, const struct sb_rows *rows,
-                                              bool (*cached)(void *context, size_t row), void *context, struct sb_error *error);
+                                              bool (*cached)(void *context, size_t row), void *context,
+                                              struct sb_error *error);
 void sb_row_plan_clear(struct sb_row_plan *plan);
 
 #endif

@@ -10,8 +10,8 @@ enum { AVERAGE_ENTRY = 1024 }; /* bytes, about: sizes the table */
 
 /* One allocation: the struct, then the vector, the ids and the model's hash with its NUL. */
 struct entry {
-    struct entry *next;            /* in its bucket */
-    struct entry *newer, *older;   /* in the order of use */
+    struct entry *next;          /* in its bucket */
+    struct entry *newer, *older; /* in the order of use */
     uint64_t hash;
     size_t bytes, dimensions, id_count;
     float norm;
@@ -86,10 +86,12 @@ void sb_vector_cache_free(struct sb_vector_cache *cache)
 
 /* ---- with the lock held ---- */
 
-static struct entry *find(const struct sb_vector_cache *c, uint64_t hash, const char *model_hash, const int32_t *ids, size_t n)
+static struct entry *find(const struct sb_vector_cache *c, uint64_t hash, const char *model_hash, const int32_t *ids,
+                          size_t n)
 {
     for (struct entry *e = c->buckets[hash & c->bucket_mask]; e; e = e->next)
-        if (e->hash == hash && e->id_count == n && memcmp(ids_of(e), ids, n * sizeof *ids) == 0 && strcmp(model_of(e), model_hash) == 0)
+        if (e->hash == hash && e->id_count == n && memcmp(ids_of(e), ids, n * sizeof *ids) == 0 &&
+            strcmp(model_of(e), model_hash) == 0)
             return e;
     return NULL;
 }
@@ -122,8 +124,8 @@ static void drop_oldest(struct sb_vector_cache *c)
 
 /* ---- */
 
-bool sb_vector_cache_get(struct sb_vector_cache *cache, const char *model_hash, const int32_t *ids, size_t n, float *vector, float *norm,
-                         size_t dimensions)
+bool sb_vector_cache_get(struct sb_vector_cache *cache, const char *model_hash, const int32_t *ids, size_t n,
+                         float *vector, float *norm, size_t dimensions)
 {
     if (!cache)
         return false;
@@ -142,8 +144,8 @@ bool sb_vector_cache_get(struct sb_vector_cache *cache, const char *model_hash, 
     return hit;
 }
 
-void sb_vector_cache_put(struct sb_vector_cache *cache, const char *model_hash, const int32_t *ids, size_t n, const float *vector,
-                         float norm, size_t dimensions)
+void sb_vector_cache_put(struct sb_vector_cache *cache, const char *model_hash, const int32_t *ids, size_t n,
+                         const float *vector, float norm, size_t dimensions)
 {
     size_t model_size = strlen(model_hash) + 1;
     size_t bytes = sizeof(struct entry) + dimensions * sizeof *vector + n * sizeof *ids + model_size;
@@ -152,7 +154,11 @@ void sb_vector_cache_put(struct sb_vector_cache *cache, const char *model_hash, 
     struct entry *e = malloc(bytes);
     if (!e)
         return;
-    *e = (struct entry){.hash = hash_row(cache->seed, model_hash, ids, n), .bytes = bytes, .dimensions = dimensions, .id_count = n, .norm = norm};
+    *e = (struct entry){.hash = hash_row(cache->seed, model_hash, ids, n),
+                        .bytes = bytes,
+                        .dimensions = dimensions,
+                        .id_count = n,
+                        .norm = norm};
     memcpy(e->vector, vector, dimensions * sizeof *vector);
     memcpy(e->vector + dimensions, ids, n * sizeof *ids);
     memcpy((char *)(e->vector + dimensions) + n * sizeof *ids, model_hash, model_size);

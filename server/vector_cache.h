@@ -25,15 +25,16 @@
 struct sb_vector_cache;
 
 /* max_bytes 0: *cache is NULL. */
-SB_MUST_CHECK enum sb_status sb_vector_cache_new(struct sb_vector_cache **cache, size_t max_bytes, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_vector_cache_new(struct sb_vector_cache **cache, size_t max_bytes,
+                                                 struct sb_error *error);
 void sb_vector_cache_free(struct sb_vector_cache *cache); /* NULL is fine */
 
 /* Copies vector[dimensions] and its norm out; false when the row is not there. */
-bool sb_vector_cache_get(struct sb_vector_cache *cache, const char *model_hash, const int32_t *ids, size_t n, float *vector, float *norm,
-                         size_t dimensions);
+bool sb_vector_cache_get(struct sb_vector_cache *cache, const char *model_hash, const int32_t *ids, size_t n,
+                         float *vector, float *norm, size_t dimensions);
 /* Keeps a copy, as far as memory allows. */
-void sb_vector_cache_put(struct sb_vector_cache *cache, const char *model_hash, const int32_t *ids, size_t n, const float *vector,
-                         float norm, size_t dimensions);
+void sb_vector_cache_put(struct sb_vector_cache *cache, const char *model_hash, const int32_t *ids, size_t n,
+                         const float *vector, float norm, size_t dimensions);
 
 struct sb_vector_cache_stats {
     int64_t hits, misses;

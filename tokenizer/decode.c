@@ -51,10 +51,11 @@ static void join_token(struct sb_buffer *text, const char *token, bool first)
 static bool takes_no_space_behind(int32_t c)
 {
     static const int32_t ranges[][2] = {
-        {0xFF02, 0xFF0D}, {0xFF0F, 0xFF0F}, {0xFF1A, 0xFF1E}, {0xFF20, 0xFF20}, {0xFF3B, 0xFF40}, {0xFF5B, 0xFF60}, {0xFF62, 0xFF64},
-        {0x3000, 0x3001}, {0x3003, 0x3003}, {0x3008, 0x3011}, {0x3014, 0x301F}, {0x3030, 0x3030}, {0x303E, 0x303F}, {0x2013, 0x2014},
-        {0x2018, 0x2019}, {0x201B, 0x201F}, {0x2026, 0x2027}, {0xFE4F, 0xFE4F}, {0xFE51, 0xFE51}, {0xFE54, 0xFE54}, {0xB7, 0xB7},
-        {0xFF01, 0xFF01}, {0xFF1F, 0xFF1F}, {0xFF61, 0xFF61}, {0x3002, 0x3002}};
+        {0xFF02, 0xFF0D}, {0xFF0F, 0xFF0F}, {0xFF1A, 0xFF1E}, {0xFF20, 0xFF20}, {0xFF3B, 0xFF40},
+        {0xFF5B, 0xFF60}, {0xFF62, 0xFF64}, {0x3000, 0x3001}, {0x3003, 0x3003}, {0x3008, 0x3011},
+        {0x3014, 0x301F}, {0x3030, 0x3030}, {0x303E, 0x303F}, {0x2013, 0x2014}, {0x2018, 0x2019},
+        {0x201B, 0x201F}, {0x2026, 0x2027}, {0xFE4F, 0xFE4F}, {0xFE51, 0xFE51}, {0xFE54, 0xFE54},
+        {0xB7, 0xB7},     {0xFF01, 0xFF01}, {0xFF1F, 0xFF1F}, {0xFF61, 0xFF61}, {0x3002, 0x3002}};
     if (c < 0x80)
         return c > 0 && strchr("+-/={(<[", (int)c);
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
@@ -79,7 +80,8 @@ static void join_contractions(struct sb_buffer *out, const char *text, size_t si
     static const char *const endings[] = {"re", "m", "s", "t", "ve", "d", "ll"};
     for (size_t i = 0; i < size;) {
         size_t match = 0;
-        for (size_t e = 0; e < sizeof endings / sizeof *endings && text[i] == '\'' && i + 1 < size && text[i + 1] == ' '; e++) {
+        for (size_t e = 0;
+             e < sizeof endings / sizeof *endings && text[i] == '\'' && i + 1 < size && text[i + 1] == ' '; e++) {
             size_t n = strlen(endings[e]);
             if (i + 2 + n < size && memcmp(text + i + 2, endings[e], n) == 0 && text[i + 2 + n] == ' ')
                 match = n;
@@ -141,7 +143,8 @@ static void strip_to(struct sb_buffer *out, const char *text, size_t size)
     sb_buffer_bytes(out, text + start, inside ? end - start : 0);
 }
 
-static void decode_reference(const struct sb_wordpiece *t, struct sb_buffer *out, const int32_t *ids, size_t n, bool keep_special)
+static void decode_reference(const struct sb_wordpiece *t, struct sb_buffer *out, const int32_t *ids, size_t n,
+                             bool keep_special)
 {
     static pass *const passes[] = {collapse_spaces, join_contractions, drop_space_behind_punctuation, join_decimals};
     struct sb_buffer text = {0}, next = {0};
@@ -168,8 +171,9 @@ static void decode_reference(const struct sb_wordpiece *t, struct sb_buffer *out
 /* The clean-up of Hugging Face's WordPiece decoder, applied to each token with the space before it. */
 static void clean_up(struct sb_buffer *out, const char *piece)
 {
-    static const char *const rules[][2] = {{" .", "."},     {" ?", "?"},   {" !", "!"},     {" ,", ","},     {" ' ", "'"}, {" n't", "n't"},
-                                           {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    static const char *const rules[][2] = {{" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+                                           {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+                                           {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
     struct sb_buffer text = {0}, next = {0};
     sb_buffer_text(&text, piece);
     for (size_t r = 0; r < sizeof rules / sizeof *rules && !text.failed; r++) {
@@ -193,7 +197,8 @@ static void clean_up(struct sb_buffer *out, const char *piece)
     sb_buffer_free(&next);
 }
 
-static void decode_hugging_face(const struct sb_wordpiece *t, struct sb_buffer *out, const int32_t *ids, size_t n, bool keep_special)
+static void decode_hugging_face(const struct sb_wordpiece *t, struct sb_buffer *out, const int32_t *ids, size_t n,
+                                bool keep_special)
 {
     struct sb_buffer piece = {0};
     size_t prefix = strlen(t->prefix);
@@ -214,8 +219,8 @@ static void decode_hugging_face(const struct sb_wordpiece *t, struct sb_buffer *
     sb_buffer_free(&piece);
 }
 
-enum sb_status sb_wordpiece_decode(const struct sb_tokenizer *tokenizer, struct sb_buffer *out, const int32_t *ids, size_t n,
-                                   bool keep_special, struct sb_error *error)
+enum sb_status sb_wordpiece_decode(const struct sb_tokenizer *tokenizer, struct sb_buffer *out, const int32_t *ids,
+                                   size_t n, bool keep_special, struct sb_error *error)
 {
     const struct sb_wordpiece *t = (const struct sb_wordpiece *)tokenizer;
     if (t->normalizer.hugging_face)

@@ -154,8 +154,8 @@ static enum sb_status fold(struct sb_chars *chars, const struct sb_normalizer *n
 /* Hugging Face's tables are of Unicode 8: punctuation that came later (below U+10000) is none, and U+166D still is. */
 static bool is_punctuation(const struct sb_normalizer *n, int32_t c, unsigned facts)
 {
-    static const int32_t later[][2] = {{0x61D, 0x61D},   {0x9FD, 0x9FD},   {0xA76, 0xA76},   {0xC77, 0xC77},  {0xC84, 0xC84},
-                                       {0x1B7D, 0x1B7E}, {0x2E43, 0x2E4F}, {0x2E52, 0x2E5D}};
+    static const int32_t later[][2] = {{0x61D, 0x61D}, {0x9FD, 0x9FD},   {0xA76, 0xA76},   {0xC77, 0xC77},
+                                       {0xC84, 0xC84}, {0x1B7D, 0x1B7E}, {0x2E43, 0x2E4F}, {0x2E52, 0x2E5D}};
     if (!n->hugging_face)
         return facts & SB_CHAR_PUNCTUATION;
     for (size_t i = 0; facts & SB_CHAR_PUNCTUATION && i < sizeof later / sizeof *later; i++)

@@ -34,7 +34,7 @@ void sb_chars_free(struct sb_chars *chars);
 
 /* Normalises text[0, size), whose first code point has index first_source, into chars (what it held is dropped).
    SB_INVALID names the byte offset of malformed UTF-8. */
-SB_MUST_CHECK enum sb_status sb_normalize(struct sb_chars *chars, const struct sb_normalizer *normalizer, const char *text,
-                                          size_t size, int32_t first_source, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_normalize(struct sb_chars *chars, const struct sb_normalizer *normalizer,
+                                          const char *text, size_t size, int32_t first_source, struct sb_error *error);
 
 #endif

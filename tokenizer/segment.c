@@ -93,7 +93,8 @@ static void segment(const struct segmentation *s, struct view text, size_t separ
 }
 
 enum sb_status sb_segment_text(const char *text, size_t size, size_t limit, const char *seps, const char *strips,
-                               void (*piece)(void *context, const char *text, size_t size), void *context, struct sb_error *error)
+                               void (*piece)(void *context, const char *text, size_t size), void *context,
+                               struct sb_error *error)
 {
     struct segmentation s = {.limit = limit, .piece = piece, .context = context, .strips = strips};
     size_t bad;

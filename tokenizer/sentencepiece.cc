@@ -15,7 +15,8 @@ extern "C" {
 #include "tokenizer/tokenizer_impl.h"
 }
 
-namespace {
+namespace
+{
 
 struct SentencePiece {
     sb_tokenizer tokenizer; /* first, as tokenizer_impl.h asks */
@@ -28,7 +29,8 @@ const SentencePiece *self(const sb_tokenizer *tokenizer)
 }
 
 /* Spans are bytes of the text; ours are code points. Pieces come in order, so one walk counts them all. */
-bool add_pieces(sb_encoding *encoding, const sentencepiece::ImmutableSentencePieceText &pieces, const char *text, size_t size)
+bool add_pieces(sb_encoding *encoding, const sentencepiece::ImmutableSentencePieceText &pieces, const char *text,
+                size_t size)
 {
     size_t byte = 0;
     int32_t character = 0;
@@ -46,7 +48,8 @@ bool add_pieces(sb_encoding *encoding, const sentencepiece::ImmutableSentencePie
     return true;
 }
 
-enum sb_status encode(const sb_tokenizer *tokenizer, sb_encoding *encoding, const char *text, size_t size, sb_error *error)
+enum sb_status encode(const sb_tokenizer *tokenizer, sb_encoding *encoding, const char *text, size_t size,
+                      sb_error *error)
 {
     size_t bad;
     if (!sb_utf8_valid(text, size, &bad))
@@ -65,7 +68,8 @@ bool is_special(const sb_tokenizer *tokenizer, int32_t id)
     return id >= 0 && id < tokenizer->vocab_size && self(tokenizer)->processor.IsControl(id);
 }
 
-enum sb_status decode(const sb_tokenizer *tokenizer, sb_buffer *out, const int32_t *ids, size_t n, bool keep_special, sb_error *error)
+enum sb_status decode(const sb_tokenizer *tokenizer, sb_buffer *out, const int32_t *ids, size_t n, bool keep_special,
+                      sb_error *error)
 {
     try {
         std::vector<int> kept;
@@ -121,7 +125,8 @@ int32_t find(const SentencePiece &t, const char *const *names, int32_t otherwise
 /* BERT-like models name their special pieces; others have the beginning and the end of a sentence. */
 void find_special(SentencePiece &t)
 {
-    static const char *const cls[] = {"[CLS]", "<cls>", "<s>", nullptr}, *const sep[] = {"[SEP]", "<sep>", "</s>", nullptr};
+    static const char *const cls[] = {"[CLS]", "<cls>", "<s>", nullptr}, *const sep[] = {"[SEP]", "<sep>", "</s>",
+                                                                                         nullptr};
     static const char *const mask[] = {"[MASK]", "<mask>", nullptr}, *const pad[] = {"[PAD]", "<pad>", nullptr};
     t.tokenizer.special.pad = find(t, pad, t.processor.pad_id());
     t.tokenizer.special.unk = t.processor.unk_id();

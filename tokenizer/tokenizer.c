@@ -73,7 +73,8 @@ static enum sb_status read_lower_case(bool *lowercase, const char *dir, const ch
     return status;
 }
 
-static enum sb_status open_vocab(struct sb_tokenizer **tokenizer, const char *dir, const char *path, struct sb_error *error)
+static enum sb_status open_vocab(struct sb_tokenizer **tokenizer, const char *dir, const char *path,
+                                 struct sb_error *error)
 {
     bool lowercase = true;
     enum sb_status status = read_lower_case(&lowercase, dir, "config.json", error);
@@ -89,7 +90,8 @@ static char *find_sentencepiece(const char *dir)
     char *found = NULL;
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         size_t length = strlen(entry->d_name);
-        if (length > 6 && strcmp(entry->d_name + length - 6, ".model") == 0 && (!found || strcmp(entry->d_name, found) < 0)) {
+        if (length > 6 && strcmp(entry->d_name + length - 6, ".model") == 0 &&
+            (!found || strcmp(entry->d_name, found) < 0)) {
             free(found);
             found = strdup(entry->d_name);
         }
@@ -127,7 +129,8 @@ enum sb_status sb_tokenizer_open(struct sb_tokenizer **tokenizer, const char *di
     *tokenizer = NULL;
     if (sb_file_exists(dir))
         return open_file(tokenizer, dir, error);
-    char *json = sb_path_join(dir, "tokenizer.json"), *vocab = sb_path_join(dir, "vocab.txt"), *model = find_sentencepiece(dir);
+    char *json = sb_path_join(dir, "tokenizer.json"), *vocab = sb_path_join(dir, "vocab.txt"),
+         *model = find_sentencepiece(dir);
     enum sb_status status;
     if (!json || !vocab)
         status = sb_fail(error, SB_NO_MEMORY, "%s: no memory", dir);
@@ -255,15 +258,17 @@ static void cut_to(const struct sb_tokenizer *t, struct sb_encoding *e, size_t f
     cut_part(e, 0, first, first - keep_first, true, cut_left);
 }
 
-enum sb_status sb_tokenizer_encode(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding, const char *first,
-                                   size_t first_size, const char *second, size_t second_size, size_t max_length, struct sb_error *error)
+enum sb_status sb_tokenizer_encode(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding,
+                                   const char *first, size_t first_size, const char *second, size_t second_size,
+                                   size_t max_length, struct sb_error *error)
 {
-    return sb_tokenizer_encode_cut(tokenizer, encoding, first, first_size, second, second_size, max_length, false, error);
+    return sb_tokenizer_encode_cut(tokenizer, encoding, first, first_size, second, second_size, max_length, false,
+                                   error);
 }
 
-enum sb_status sb_tokenizer_encode_cut(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding, const char *first,
-                                       size_t first_size, const char *second, size_t second_size, size_t max_length, bool cut_left,
-                                       struct sb_error *error)
+enum sb_status sb_tokenizer_encode_cut(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding,
+                                       const char *first, size_t first_size, const char *second, size_t second_size,
+                                       size_t max_length, bool cut_left, struct sb_error *error)
 {
     start(encoding);
     const struct sb_special_ids *special = &tokenizer->special;
@@ -288,18 +293,19 @@ enum sb_status sb_tokenizer_encode_cut(const struct sb_tokenizer *tokenizer, str
     return status;
 }
 
-enum sb_status sb_tokenizer_encode_plain(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding, const char *text,
-                                         size_t size, struct sb_error *error)
+enum sb_status sb_tokenizer_encode_plain(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding,
+                                         const char *text, size_t size, struct sb_error *error)
 {
     start(encoding);
     return tokenizer->class_->encode(tokenizer, encoding, text, size, error);
 }
 
-enum sb_status sb_tokenizer_decode(const struct sb_tokenizer *tokenizer, struct sb_buffer *out, const int32_t *ids, size_t n,
-                                   bool keep_special, struct sb_error *error)
+enum sb_status sb_tokenizer_decode(const struct sb_tokenizer *tokenizer, struct sb_buffer *out, const int32_t *ids,
+                                   size_t n, bool keep_special, struct sb_error *error)
 {
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= tokenizer->vocab_size)
-            return sb_fail(error, SB_INVALID, "token id %d at %zu is outside the vocabulary of %d", ids[i], i, tokenizer->vocab_size);
+            return sb_fail(error, SB_INVALID, "token id %d at %zu is outside the vocabulary of %d", ids[i], i,
+                           tokenizer->vocab_size);
     return tokenizer->class_->decode(tokenizer, out, ids, n, keep_special, error);
 }

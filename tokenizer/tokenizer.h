@@ -52,7 +52,8 @@ struct sb_special_ids {
 /* dir is a model directory with tokenizer.json, vocab.txt or *.model, whichever is there, in this order, or one such file. From
    vocab.txt the text is split as the reference does it, lower-cased unless tokenizer_config.json or config.json says
    "do_lower_case": false; from tokenizer.json as Hugging Face does it, by that file's flags. */
-SB_MUST_CHECK enum sb_status sb_tokenizer_open(struct sb_tokenizer **tokenizer, const char *dir, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_tokenizer_open(struct sb_tokenizer **tokenizer, const char *dir,
+                                               struct sb_error *error);
 void sb_tokenizer_free(struct sb_tokenizer *tokenizer);
 
 int32_t sb_tokenizer_vocab_size(const struct sb_tokenizer *tokenizer);
@@ -71,21 +72,24 @@ bool sb_tokenizer_is_special(const struct sb_tokenizer *tokenizer, int32_t id);
 /* [CLS] first [SEP], or [CLS] first [SEP] second [SEP] when second is not NULL. max_length counts the special tokens (0: no
    limit); what is too long is cut at its end, pairs from the longer side as in REFERENCE section 3 step 4. */
 SB_MUST_CHECK enum sb_status sb_tokenizer_encode(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding,
-                                                 const char *first, size_t first_size, const char *second, size_t second_size,
-                                                 size_t max_length, struct sb_error *error);
+                                                 const char *first, size_t first_size, const char *second,
+                                                 size_t second_size, size_t max_length, struct sb_error *error);
 
 /* The same, cut at the start of the text instead of its end when cut_left. */
 SB_MUST_CHECK enum sb_status sb_tokenizer_encode_cut(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding,
-                                                     const char *first, size_t first_size, const char *second, size_t second_size,
-                                                     size_t max_length, bool cut_left, struct sb_error *error);
+                                                     const char *first, size_t first_size, const char *second,
+                                                     size_t second_size, size_t max_length, bool cut_left,
+                                                     struct sb_error *error);
 
 /* The text's tokens alone: no special tokens, never cut. */
-SB_MUST_CHECK enum sb_status sb_tokenizer_encode_plain(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding,
-                                                       const char *text, size_t size, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_tokenizer_encode_plain(const struct sb_tokenizer *tokenizer,
+                                                       struct sb_encoding *encoding, const char *text, size_t size,
+                                                       struct sb_error *error);
 
 /* Appends the text of ids to out; special tokens are left out unless keep_special. SB_INVALID names an id out of range. */
-SB_MUST_CHECK enum sb_status sb_tokenizer_decode(const struct sb_tokenizer *tokenizer, struct sb_buffer *out, const int32_t *ids,
-                                                 size_t n, bool keep_special, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_tokenizer_decode(const struct sb_tokenizer *tokenizer, struct sb_buffer *out,
+                                                 const int32_t *ids, size_t n, bool keep_special,
+                                                 struct sb_error *error);
 
 /* Cuts long text into pieces of at most limit characters at the best separators (REFERENCE section 3, "Segmenting long text"; the
    reference's text_segmentate); a stretch without separators stays whole. seps: the separators, tried in order, one character each.
@@ -93,7 +97,8 @@ SB_MUST_CHECK enum sb_status sb_tokenizer_decode(const struct sb_tokenizer *toke
    text. The released scripts' own: */
 #define SB_SEGMENT_SEPARATORS "\n。！？!?；;，, "
 #define SB_SEGMENT_STRIPS "；;，, "
-SB_MUST_CHECK enum sb_status sb_segment_text(const char *text, size_t size, size_t limit, const char *seps, const char *strips,
+SB_MUST_CHECK enum sb_status sb_segment_text(const char *text, size_t size, size_t limit, const char *seps,
+                                             const char *strips,
                                              void (*piece)(void *context, const char *text, size_t size), void *context,
                                              struct sb_error *error);
 

@@ -10,8 +10,8 @@
 struct sb_tokenizer_class {
     const char *kind;
     /* Appends the text's tokens; offsets count from first_source. */
-    enum sb_status (*encode)(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding, const char *text, size_t size,
-                             struct sb_error *error);
+    enum sb_status (*encode)(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding, const char *text,
+                             size_t size, struct sb_error *error);
     enum sb_status (*decode)(const struct sb_tokenizer *tokenizer, struct sb_buffer *out, const int32_t *ids, size_t n,
                              bool keep_special, struct sb_error *error);
     const char *(*token)(const struct sb_tokenizer *tokenizer, int32_t id);
@@ -34,7 +34,8 @@ bool sb_encoding_add(struct sb_encoding *encoding, int32_t id, struct sb_span of
 bool sb_encoding_note_unknown(struct sb_encoding *encoding, const char *word, size_t size);
 
 /* wordpiece.c: path names vocab.txt or tokenizer.json. */
-enum sb_status sb_wordpiece_open_vocab(struct sb_tokenizer **tokenizer, const char *path, bool lowercase, struct sb_error *error);
+enum sb_status sb_wordpiece_open_vocab(struct sb_tokenizer **tokenizer, const char *path, bool lowercase,
+                                       struct sb_error *error);
 enum sb_status sb_wordpiece_open_json(struct sb_tokenizer **tokenizer, const char *path, struct sb_error *error);
 
 /* sentencepiece.cc; special ids from the model, or -1. */

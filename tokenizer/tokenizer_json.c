@@ -16,20 +16,24 @@ static const cJSON *member(const cJSON *object, const char *key)
 }
 
 /* Refuses a component of another type than the one we know; a missing one is fine when `optional`. */
-static enum sb_status expect_type(const cJSON *root, const char *component, const char *type, bool optional, struct sb_error *error)
+static enum sb_status expect_type(const cJSON *root, const char *component, const char *type, bool optional,
+                                  struct sb_error *error)
 {
     const cJSON *object = member(root, component);
     if (!object || cJSON_IsNull(object))
         return optional ? SB_OK : sb_fail(error, SB_CORRUPT, "has no \"%s\"", component);
     const char *found = "";
-    if (!cJSON_IsObject(object) || sb_json_get_string(&found, object, "type", NULL) != SB_OK || strcmp(found, type) != 0)
-        return sb_fail(error, SB_UNSUPPORTED, "\"%s\" of type '%.60s' is not supported; '%s' is", component, found, type);
+    if (!cJSON_IsObject(object) || sb_json_get_string(&found, object, "type", NULL) != SB_OK ||
+        strcmp(found, type) != 0)
+        return sb_fail(error, SB_UNSUPPORTED, "\"%s\" of type '%.60s' is not supported; '%s' is", component, found,
+                       type);
     return SB_OK;
 }
 
 static enum sb_status read_normalizer(struct sb_normalizer *n, const cJSON *root, struct sb_error *error)
 {
-    *n = (struct sb_normalizer){.hugging_face = true, .lowercase = true, .clean_text = true, .handle_chinese_chars = true};
+    *n = (struct sb_normalizer){
+        .hugging_face = true, .lowercase = true, .clean_text = true, .handle_chinese_chars = true};
     const cJSON *object = member(root, "normalizer");
     if (!object || cJSON_IsNull(object)) {
         *n = (struct sb_normalizer){.hugging_face = true};
@@ -47,7 +51,8 @@ static enum sb_status read_normalizer(struct sb_normalizer *n, const cJSON *root
 }
 
 /* {"token": id, ...} into arrays by id; every id from 0 to the largest must be there once. */
-static enum sb_status read_vocab(struct sb_vocab **vocab, const cJSON *model, const char *prefix, struct sb_error *error)
+static enum sb_status read_vocab(struct sb_vocab **vocab, const cJSON *model, const char *prefix,
+                                 struct sb_error *error)
 {
     const cJSON *object = member(model, "vocab"), *entry;
     if (!cJSON_IsObject(object))
@@ -63,7 +68,8 @@ static enum sb_status read_vocab(struct sb_vocab **vocab, const cJSON *model, co
         if (status != SB_OK)
             break;
         if (!sb_json_as_int(&id, 0, (int64_t)count - 1, entry)) {
-            status = sb_fail(error, SB_CORRUPT, "\"model.vocab\": the id of '%.60s' is not a whole number below %zu", entry->string, count);
+            status = sb_fail(error, SB_CORRUPT, "\"model.vocab\": the id of '%.60s' is not a whole number below %zu",
+                             entry->string, count);
         } else if (tokens[id]) {
             status = sb_fail(error, SB_CORRUPT, "\"model.vocab\": id %d stands twice", (int)id);
         } else {
@@ -83,8 +89,9 @@ static enum sb_status add_token(struct sb_wordpiece *t, const cJSON *entry, stru
     const char *content = NULL;
     int64_t id = -1;
     bool special = false;
-    enum sb_status status = cJSON_IsObject(entry) ? sb_json_get_string(&content, entry, "content", error)
-                                                  : sb_fail(error, SB_CORRUPT, "\"added_tokens\": an entry is not an object");
+    enum sb_status status = cJSON_IsObject(entry)
+                                ? sb_json_get_string(&content, entry, "content", error)
+                                : sb_fail(error, SB_CORRUPT, "\"added_tokens\": an entry is not an object");
     if (status == SB_OK)
         status = sb_json_get_int(&id, 0, t->tokenizer.vocab_size - 1, entry, "id", error);
     if (status == SB_OK)

@@ -20,8 +20,8 @@ struct edge {
 };
 
 struct sb_vocab {
-    char *text;      /* all tokens, each with a NUL behind it */
-    size_t *starts;  /* [count + 1] */
+    char *text;     /* all tokens, each with a NUL behind it */
+    size_t *starts; /* [count + 1] */
     size_t count;
     struct edge *edges;
     size_t edge_mask, edge_count;
@@ -128,8 +128,8 @@ static bool add_tokens(struct sb_vocab *v, const char *const *tokens, const size
     return true;
 }
 
-enum sb_status sb_vocab_new(struct sb_vocab **vocab, const char *const *tokens, const size_t *sizes, size_t count, const char *prefix,
-                            struct sb_error *error)
+enum sb_status sb_vocab_new(struct sb_vocab **vocab, const char *const *tokens, const size_t *sizes, size_t count,
+                            const char *prefix, struct sb_error *error)
 {
     *vocab = NULL;
     if (count < 1 || count > MAX_TOKENS)

@@ -13,8 +13,8 @@ enum { REFERENCE_MAX_WORD = 200 };
 /* One word: its bytes, and for each character where its bytes start and where it came from. */
 struct word {
     char *bytes;
-    size_t *starts;    /* [characters + 1] */
-    int32_t *sources;  /* [characters] */
+    size_t *starts;   /* [characters + 1] */
+    int32_t *sources; /* [characters] */
     size_t characters, capacity;
 };
 
@@ -126,8 +126,8 @@ static bool add_words(const struct sb_wordpiece *t, struct sb_encoding *encoding
     return true;
 }
 
-static enum sb_status encode_stretch(const struct sb_wordpiece *t, struct sb_encoding *encoding, const char *text, size_t size,
-                                     int32_t first_source, struct sb_error *error)
+static enum sb_status encode_stretch(const struct sb_wordpiece *t, struct sb_encoding *encoding, const char *text,
+                                     size_t size, int32_t first_source, struct sb_error *error)
 {
     struct scratch *s = encoding->scratch;
     enum sb_status status = sb_normalize(&s->chars, &t->normalizer, text, size, first_source, error);
@@ -149,8 +149,8 @@ static const struct sb_added_token *added_at(const struct sb_wordpiece *t, const
 }
 
 /* Text between added tokens goes through WordPiece; the added tokens stand for themselves. */
-static enum sb_status encode(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding, const char *text, size_t size,
-                             struct sb_error *error)
+static enum sb_status encode(const struct sb_tokenizer *tokenizer, struct sb_encoding *encoding, const char *text,
+                             size_t size, struct sb_error *error)
 {
     const struct sb_wordpiece *t = (const struct sb_wordpiece *)tokenizer;
     if (!encoding->scratch && !(encoding->scratch = calloc(1, sizeof(struct scratch))))
@@ -233,8 +233,9 @@ static enum sb_status check_special(const struct sb_wordpiece *t, const char *un
     return missing ? sb_fail(error, SB_CORRUPT, "'%.60s' is not in the vocabulary", missing) : SB_OK;
 }
 
-enum sb_status sb_wordpiece_new(struct sb_wordpiece **wordpiece, struct sb_vocab *vocab, const struct sb_normalizer *normalizer,
-                                size_t max_word_characters, const char *prefix, const char *unknown, struct sb_error *error)
+enum sb_status sb_wordpiece_new(struct sb_wordpiece **wordpiece, struct sb_vocab *vocab,
+                                const struct sb_normalizer *normalizer, size_t max_word_characters, const char *prefix,
+                                const char *unknown, struct sb_error *error)
 {
     struct sb_wordpiece *t = calloc(1, sizeof *t);
     char *copy = strdup(prefix);
@@ -247,7 +248,8 @@ enum sb_status sb_wordpiece_new(struct sb_wordpiece **wordpiece, struct sb_vocab
     t->tokenizer = (struct sb_tokenizer){
         .class_ = &wordpiece_class,
         .vocab_size = sb_vocab_size(vocab),
-        .special = {find(vocab, "[PAD]"), find(vocab, unknown), find(vocab, "[CLS]"), find(vocab, "[SEP]"), find(vocab, "[MASK]")},
+        .special = {find(vocab, "[PAD]"), find(vocab, unknown), find(vocab, "[CLS]"), find(vocab, "[SEP]"),
+                    find(vocab, "[MASK]")},
         .hugging_face_pairs = normalizer->hugging_face,
     };
     t->vocab = vocab;
@@ -262,13 +264,15 @@ enum sb_status sb_wordpiece_new(struct sb_wordpiece **wordpiece, struct sb_vocab
     return status;
 }
 
-enum sb_status sb_wordpiece_open_vocab(struct sb_tokenizer **tokenizer, const char *path, bool lowercase, struct sb_error *error)
+enum sb_status sb_wordpiece_open_vocab(struct sb_tokenizer **tokenizer, const char *path, bool lowercase,
+                                       struct sb_error *error)
 {
     struct sb_vocab *vocab;
     enum sb_status status = sb_vocab_read(&vocab, path, error);
     if (status != SB_OK)
         return status;
-    struct sb_normalizer reference = {.lowercase = lowercase, .strip_accents = lowercase, .clean_text = true, .handle_chinese_chars = true};
+    struct sb_normalizer reference = {
+        .lowercase = lowercase, .strip_accents = lowercase, .clean_text = true, .handle_chinese_chars = true};
     struct sb_wordpiece *t;
     status = sb_wordpiece_new(&t, vocab, &reference, REFERENCE_MAX_WORD, "##", "[UNK]", error);
     if (status != SB_OK)

@@ -41,7 +41,8 @@ static const void *find(const struct golden_tensors *tensors, const char *name, 
     ck_assert_msg(entry != NULL, "golden tensor %s is missing", name);
     ck_assert_str_eq(cJSON_GetObjectItem(entry, "dtype")->valuestring, dtype);
     const cJSON *offsets = cJSON_GetObjectItem(entry, "data_offsets");
-    size_t start = (size_t)cJSON_GetArrayItem(offsets, 0)->valuedouble, end = (size_t)cJSON_GetArrayItem(offsets, 1)->valuedouble;
+    size_t start = (size_t)cJSON_GetArrayItem(offsets, 0)->valuedouble,
+           end = (size_t)cJSON_GetArrayItem(offsets, 1)->valuedouble;
     if (count)
         *count = (end - start) / 4;
     return tensors->data + start;

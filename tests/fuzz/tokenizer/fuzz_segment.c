@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const char *text = (const char *)data + 1;
     struct progress p = {text, text + size - 1};
-    (void)!sb_segment_text(text, size - 1, data[0] % 40, SB_SEGMENT_SEPARATORS, data[0] & 64 ? SB_SEGMENT_STRIPS : NULL, piece, &p, NULL);
+    (void)!sb_segment_text(text, size - 1, data[0] % 40, SB_SEGMENT_SEPARATORS, data[0] & 64 ? SB_SEGMENT_STRIPS : NULL,
+                           piece, &p, NULL);
     return 0;
 }

@@ -49,7 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct sb_vocab *vocab;
         if (sb_vocab_parse(&vocab, (const char *)data, vocab_size, NULL) != SB_OK)
             return 0;
-        struct sb_normalizer n = {.hugging_face = manner, .lowercase = true, .strip_accents = true, .clean_text = true,
+        struct sb_normalizer n = {.hugging_face = manner,
+                                  .lowercase = true,
+                                  .strip_accents = true,
+                                  .clean_text = true,
                                   .handle_chinese_chars = true};
         struct sb_wordpiece *t;
         if (sb_wordpiece_new(&t, vocab, &n, 100, "##", "[UNK]", NULL) != SB_OK)

@@ -30,8 +30,8 @@ static float *random_floats(size_t n)
 static void assert_close(const float *a, const float *b, size_t n, double tolerance, const char *what)
 {
     for (size_t i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)a[i] - b[i]) <= tolerance * fmax(1.0, fabs((double)b[i])), "%s: element %zu: %.9g, expected %.9g", what, i,
-                      (double)a[i], (double)b[i]);
+        ck_assert_msg(fabs((double)a[i] - b[i]) <= tolerance * fmax(1.0, fabs((double)b[i])),
+                      "%s: element %zu: %.9g, expected %.9g", what, i, (double)a[i], (double)b[i]);
 }
 
 static void *aligned_zeros(size_t bytes)
@@ -73,15 +73,18 @@ static void round_like(const struct sb_linear_kernel *kernel, float *x, size_t n
 static double activation_of(double x, enum sb_act act)
 {
     double u = 0.7978845608028654 * (x + 0.044715 * x * x * x);
-    double forms[] = {x, 0.5 * x * (1 + erf(x / sqrt(2))), 0.5 * x * (1 + tanh(u)), fmax(x, 0), x / (1 + exp(-x)), tanh(x)};
+    double forms[] = {x,      0.5 * x * (1 + erf(x / sqrt(2))), 0.5 * x * (1 + tanh(u)), fmax(x, 0), x / (1 + exp(-x)),
+                      tanh(x)};
     return forms[act];
 }
 
 /* y = act(x W^T + b) + r in double precision, over the rounded operands: what every kernel must be close to. */
 static void check_linear(const struct sb_linear_kernel *kernel, size_t rows, size_t in, size_t out)
 {
-    float *w = random_floats(out * in), *x = random_floats(rows * in), *bias = random_floats(out), *residual = random_floats(rows * out);
-    float *y = malloc(rows * out * sizeof *y), *expected = malloc(rows * out * sizeof *y), *rounded = malloc(rows * in * sizeof *x);
+    float *w = random_floats(out * in), *x = random_floats(rows * in), *bias = random_floats(out),
+          *residual = random_floats(rows * out);
+    float *y = malloc(rows * out * sizeof *y), *expected = malloc(rows * out * sizeof *y),
+          *rounded = malloc(rows * in * sizeof *x);
     double *sums = malloc(rows * out * sizeof *sums);
     struct sb_packed packed = pack(kernel, w, out, in);
     void *scratch = aligned_zeros(sb_linear_scratch(rows, in));
@@ -102,7 +105,8 @@ static void check_linear(const struct sb_linear_kernel *kernel, size_t rows, siz
         for (size_t i = 0; i < rows * out; i++)
             expected[i] = (float)(activation_of(sums[i], (enum sb_act)act) + residual[i]);
         sb_linear(y, out, x, in, rows, &packed, bias,
-                  &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = residual, .ld_residual = out}, scratch);
+                  &(struct sb_epilogue){.activation = (enum sb_act)act, .residual = residual, .ld_residual = out},
+                  scratch);
         assert_close(y, expected, rows * out, tolerance, kernel->name);
     }
     for (size_t i = 0; i < rows * out; i++)
@@ -110,7 +114,8 @@ static void check_linear(const struct sb_linear_kernel *kernel, size_t rows, siz
     memcpy(y, residual, rows * out * sizeof *y); /* the residual may be the output itself */
     sb_linear(y, out, x, in, rows, &packed, bias, &(struct sb_epilogue){.residual = y, .ld_residual = out}, scratch);
     assert_close(y, expected, rows * out, tolerance, kernel->name);
-    free(w), free(x), free(bias), free(residual), free(y), free(expected), free(packed.panels), free(rounded), free(sums), free(scratch);
+    free(w), free(x), free(bias), free(residual), free(y), free(expected), free(packed.panels), free(rounded),
+        free(sums), free(scratch);
 }
 
 START_TEST(linear_is_right_at_odd_sizes)
@@ -148,14 +153,16 @@ START_TEST(linear_rows_do_not_see_each_other)
     for (size_t v = 0; (kernel = sb_linear_at(v)); v++) {
         if (strcmp(kernel->name, "openblas-f32") == 0)
             continue; /* the one that does not promise it */
-        float *w = random_floats(OUT * IN), *x = random_floats(ROWS * IN), *bias = random_floats(OUT), all[ROWS * OUT], one[OUT];
+        float *w = random_floats(OUT * IN), *x = random_floats(ROWS * IN), *bias = random_floats(OUT), all[ROWS * OUT],
+              one[OUT];
         struct sb_packed packed = pack(kernel, w, OUT, IN);
         struct sb_epilogue gelu = {.activation = SB_ACT_GELU};
         void *scratch = aligned_zeros(sb_linear_scratch(ROWS, IN));
         sb_linear(all, OUT, x, IN, ROWS, &packed, bias, &gelu, scratch);
         for (size_t row = 0; row < ROWS; row++) {
             sb_linear(one, OUT, x + row * IN, IN, 1, &packed, bias, &gelu, scratch);
-            ck_assert_msg(memcmp(one, all + row * OUT, sizeof one) == 0, "%s: row %zu alone differs", kernel->name, row);
+            ck_assert_msg(memcmp(one, all + row * OUT, sizeof one) == 0, "%s: row %zu alone differs", kernel->name,
+                          row);
         }
         free(w), free(x), free(bias), free(packed.panels), free(scratch);
     }
@@ -165,7 +172,8 @@ END_TEST
 /* What unpacking gives is within half a step of the arithmetic's grid. */
 START_TEST(packed_rows_come_back)
 {
-    static const double steps[SB_PACKED_DTYPES] = {[SB_PACKED_F32] = 0, [SB_PACKED_BF16] = 0x1p-8, [SB_PACKED_INT8] = 0.5 / 127};
+    static const double steps[SB_PACKED_DTYPES] = {
+        [SB_PACKED_F32] = 0, [SB_PACKED_BF16] = 0x1p-8, [SB_PACKED_INT8] = 0.5 / 127};
     const struct sb_linear_kernel *kernel;
     for (size_t v = 0; (kernel = sb_linear_at(v)); v++) {
         float *w = random_floats(67 * 13), row[13];
@@ -191,7 +199,8 @@ START_TEST(layer_norm_is_right)
     for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
         for (size_t s = 1; s < ODD_SIZES; s++) {
             size_t n = odd_sizes[s], rows = 3;
-            float *x = random_floats(rows * n), *gamma = random_floats(n), *beta = random_floats(n), *expected = malloc(rows * n * sizeof *x);
+            float *x = random_floats(rows * n), *gamma = random_floats(n), *beta = random_floats(n),
+                  *expected = malloc(rows * n * sizeof *x);
             for (size_t r = 0; r < rows; r++) {
                 double mean = 0, variance = 0;
                 for (size_t i = 0; i < n; i++)
@@ -204,7 +213,8 @@ START_TEST(layer_norm_is_right)
                     expected[r * n + i] = (float)((x[r * n + i] - mean) / sqrt(variance + 1e-12) * gamma[i] + beta[i]);
             }
             kernels->layer_norm(x, x, gamma, beta, 1e-12f, rows, n);
-            assert_close(x, expected, rows * n, n == 2 ? 1e-4 : 5e-6, kernels->name); /* two values: nearly equal ones cancel */
+            assert_close(x, expected, rows * n, n == 2 ? 1e-4 : 5e-6,
+                         kernels->name); /* two values: nearly equal ones cancel */
             free(x), free(gamma), free(beta), free(expected);
         }
 }
@@ -223,7 +233,8 @@ static void expected_attention(float *out, const struct sb_attention *a, size_t 
         for (size_t j = 0; j < (size_t)a->visible[query]; j++) {
             weights[j] = 0;
             for (size_t d = 0; d < a->key_size; d++)
-                weights[j] += (double)a->q[query * a->ld_q + h * a->key_size + d] * a->k[j * a->ld_k + h * a->key_size + d];
+                weights[j] +=
+                    (double)a->q[query * a->ld_q + h * a->key_size + d] * a->k[j * a->ld_k + h * a->key_size + d];
             weights[j] /= sqrt((double)a->key_size);
             largest = fmax(largest, weights[j]);
         }
@@ -242,7 +253,8 @@ static void expected_attention(float *out, const struct sb_attention *a, size_t 
 static void check_attention(const struct sb_kernels *kernels, struct attention_case c)
 {
     size_t width_k = c.heads * c.key_size, width_v = c.heads * c.value_size, ld = width_k + width_v + 3;
-    float *q = random_floats(c.keys * width_k), *kv = random_floats(c.keys * ld), *out = malloc(c.keys * width_v * sizeof *out);
+    float *q = random_floats(c.keys * width_k), *kv = random_floats(c.keys * ld),
+          *out = malloc(c.keys * width_v * sizeof *out);
     float *expected = malloc(width_v * sizeof *expected), *single = malloc(width_v * sizeof *single);
     float *scratch = malloc(sb_attention_scratch(c.keys, c.key_size, c.value_size) * sizeof *scratch);
     int *visible = malloc(c.keys * sizeof *visible);
@@ -252,30 +264,51 @@ static void check_attention(const struct sb_kernels *kernels, struct attention_c
         keys[i] = kv + i * ld;
         values[i] = kv + i * ld + width_k;
     }
-    struct sb_attention a = {.q = q, .k = kv, .v = kv + width_k, .out = out, .ld_q = width_k, .ld_k = ld, .ld_v = ld, .ld_out = width_v,
-                             .queries = c.keys, .keys = c.keys, .heads = c.heads, .key_size = c.key_size, .value_size = c.value_size,
-                             .visible = visible, .scratch = scratch};
+    struct sb_attention a = {.q = q,
+                             .k = kv,
+                             .v = kv + width_k,
+                             .out = out,
+                             .ld_q = width_k,
+                             .ld_k = ld,
+                             .ld_v = ld,
+                             .ld_out = width_v,
+                             .queries = c.keys,
+                             .keys = c.keys,
+                             .heads = c.heads,
+                             .key_size = c.key_size,
+                             .value_size = c.value_size,
+                             .visible = visible,
+                             .scratch = scratch};
     kernels->attention(&a);
     for (size_t i = 0; i < c.keys; i++) {
         expected_attention(expected, &a, i);
         assert_close(out + i * width_v, expected, width_v, 5e-6, kernels->name);
-        kernels->attention_step(&(struct sb_attention_step){.q = q + i * width_k, .keys = keys, .values = values, .out = single,
-                                                            .count = (size_t)visible[i], .heads = c.heads, .key_size = c.key_size,
-                                                            .value_size = c.value_size, .scratch = scratch});
-        ck_assert_msg(memcmp(single, out + i * width_v, width_v * sizeof *single) == 0, "%s: step %zu differs", kernels->name, i);
+        kernels->attention_step(&(struct sb_attention_step){.q = q + i * width_k,
+                                                            .keys = keys,
+                                                            .values = values,
+                                                            .out = single,
+                                                            .count = (size_t)visible[i],
+                                                            .heads = c.heads,
+                                                            .key_size = c.key_size,
+                                                            .value_size = c.value_size,
+                                                            .scratch = scratch});
+        ck_assert_msg(memcmp(single, out + i * width_v, width_v * sizeof *single) == 0, "%s: step %zu differs",
+                      kernels->name, i);
         /* one query alone gives the same bits as among the others */
         struct sb_attention alone = a;
         alone.q = q + i * width_k, alone.out = single, alone.queries = 1, alone.visible = visible + i;
         kernels->attention(&alone);
-        ck_assert_msg(memcmp(single, out + i * width_v, width_v * sizeof *single) == 0, "%s: query %zu alone differs", kernels->name, i);
+        ck_assert_msg(memcmp(single, out + i * width_v, width_v * sizeof *single) == 0, "%s: query %zu alone differs",
+                      kernels->name, i);
     }
     free(q), free(kv), free(out), free(expected), free(single), free(scratch), free(visible), free(keys), free(values);
 }
 
 START_TEST(attention_is_right)
 {
-    static const struct attention_case cases[] = {{1, 8, 8, 1, 1},   {7, 12, 8, 4, 7},  {13, 64, 64, 2, 13}, {31, 4, 10, 3, 12},
-                                                  {33, 64, 64, 2, 0}, {65, 16, 17, 2, 20}, {130, 64, 64, 1, 130}};
+    static const struct attention_case cases[] = {{1, 8, 8, 1, 1},      {7, 12, 8, 4, 7},   {13, 64, 64, 2, 13},
+                                                  {31, 4, 10, 3, 12},   {33, 64, 64, 2, 0}, {65, 16, 17, 2, 20},
+                                                  {130, 64, 64, 1, 130}};
     const struct sb_kernels *kernels;
     for (size_t v = 0; (kernels = sb_kernels_at(v)); v++)
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -326,7 +359,8 @@ START_TEST(activations_keep_their_error_bounds)
             kernels->activate(swish, 37, SB_ACT_SWISH);
             for (int i = 0; i < 37; i++) {
                 double scale = fmax(1, fabs((double)x[i]));
-                ck_assert_msg(fabs(gelu[i] - 0.5 * x[i] * (1 + erf(x[i] / sqrt(2)))) <= 4e-7 * scale, "gelu(%g)", (double)x[i]);
+                ck_assert_msg(fabs(gelu[i] - 0.5 * x[i] * (1 + erf(x[i] / sqrt(2)))) <= 4e-7 * scale, "gelu(%g)",
+                              (double)x[i]);
                 ck_assert_msg(fabs(tanh_x[i] - tanh(x[i])) <= 3e-7, "tanh(%g)", (double)x[i]);
                 ck_assert_msg(fabs(swish[i] - x[i] / (1 + exp(-x[i]))) <= 3e-7 * scale, "swish(%g)", (double)x[i]);
             }
@@ -363,8 +397,8 @@ static void wrong_attention(const struct sb_attention *a)
     a->out[a->ld_out * (a->queries - 1)] = NAN;
 }
 
-static void wrong_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w, const float *bias,
-                         const struct sb_epilogue *epilogue, void *scratch)
+static void wrong_linear(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
+                         const float *bias, const struct sb_epilogue *epilogue, void *scratch)
 {
     sb_linear_at(0)->run(y, ld_y, x, ld_x, rows, w, bias, epilogue, scratch);
     y[ld_y * (rows - 1) + w->out - 1] += 1e-3f;

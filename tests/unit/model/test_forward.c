@@ -34,8 +34,8 @@ static struct sb_session *new_session(struct sb_model *model)
 static void assert_close(const float *ours, const float *reference, size_t n, double tolerance, const char *what)
 {
     for (size_t i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)ours[i] - (double)reference[i]) <= tolerance, "%s, element %zu: %.8g, reference %.8g", what, i,
-                      (double)ours[i], (double)reference[i]);
+        ck_assert_msg(fabs((double)ours[i] - (double)reference[i]) <= tolerance,
+                      "%s, element %zu: %.8g, reference %.8g", what, i, (double)ours[i], (double)reference[i]);
 }
 
 /* "r3/causal/" + "logits" */
@@ -47,32 +47,43 @@ static const char *key_of(int row, const char *group, const char *name)
 }
 
 /* One row under one mask; prefix < 0 takes the row's own. */
-static void check_row(const struct golden_tensors *g, struct sb_session *session, int r, const char *group, int prefix, bool all_logits)
+static void check_row(const struct golden_tensors *g, struct sb_session *session, int r, const char *group, int prefix,
+                      bool all_logits)
 {
     const struct sb_config *c = sb_model_config(sb_session_model(session));
-    size_t length, hidden_count = 0, logits_count, layers = (size_t)c->num_hidden_layers, hidden = (size_t)c->hidden_size;
-    const int32_t *ids = golden_i32(g, key_of(r, "", "ids"), &length), *segments32 = golden_i32(g, key_of(r, "", "segments"), NULL);
+    size_t length, hidden_count = 0, logits_count, layers = (size_t)c->num_hidden_layers,
+                   hidden = (size_t)c->hidden_size;
+    const int32_t *ids = golden_i32(g, key_of(r, "", "ids"), &length),
+                  *segments32 = golden_i32(g, key_of(r, "", "segments"), NULL);
     int own_prefix = golden_i32(g, key_of(r, "", "prefix"), NULL)[0];
     uint8_t *segments = malloc(length);
     for (size_t i = 0; i < length; i++)
         segments[i] = (uint8_t)segments32[i];
     float *trace = malloc((layers + 1) * length * hidden * sizeof *trace);
-    struct sb_row row = {.ids = ids, .segments = segments, .length = length, .prefix = (size_t)(prefix < 0 ? own_prefix : prefix),
-                         .want = SB_WANT_VECTOR | SB_WANT_ALL_LOGITS | SB_WANT_HIDDEN, .trace = trace};
+    struct sb_row row = {.ids = ids,
+                         .segments = segments,
+                         .length = length,
+                         .prefix = (size_t)(prefix < 0 ? own_prefix : prefix),
+                         .want = SB_WANT_VECTOR | SB_WANT_ALL_LOGITS | SB_WANT_HIDDEN,
+                         .trace = trace};
     ck_assert_int_eq(sb_session_forward(session, &row, 1, NULL), SB_OK);
 
     const float *reference = golden_f32(g, key_of(r, group, "hidden"), &hidden_count);
     bool every_layer = hidden_count == (layers + 1) * length * hidden;
-    assert_close(every_layer ? trace : row.hidden, reference, hidden_count, hidden_tolerance, key_of(r, group, "hidden"));
+    assert_close(every_layer ? trace : row.hidden, reference, hidden_count, hidden_tolerance,
+                 key_of(r, group, "hidden"));
     if (golden_has(g, key_of(r, group, "pooled"))) {
-        assert_close(row.pooled, golden_f32(g, key_of(r, group, "pooled"), NULL), hidden, hidden_tolerance, key_of(r, group, "pooled"));
+        assert_close(row.pooled, golden_f32(g, key_of(r, group, "pooled"), NULL), hidden, hidden_tolerance,
+                     key_of(r, group, "pooled"));
     }
     if (golden_has(g, key_of(r, group, "vector")))
-        assert_close(row.vector, golden_f32(g, key_of(r, group, "vector"), NULL), hidden, vector_tolerance, key_of(r, group, "vector"));
+        assert_close(row.vector, golden_f32(g, key_of(r, group, "vector"), NULL), hidden, vector_tolerance,
+                     key_of(r, group, "vector"));
     reference = golden_f32(g, key_of(r, group, "logits"), &logits_count);
     size_t positions = logits_count / (size_t)c->vocab_size, first = all_logits ? 0 : (size_t)own_prefix - 1;
     ck_assert_uint_le(first + positions, length);
-    assert_close(row.logits + first * (size_t)c->vocab_size, reference, logits_count, logits_tolerance, key_of(r, group, "logits"));
+    assert_close(row.logits + first * (size_t)c->vocab_size, reference, logits_count, logits_tolerance,
+                 key_of(r, group, "logits"));
 
     /* Asking for less computes less, but gives the same bits. */
     float *pooled = malloc(hidden * sizeof *pooled), *last = malloc((size_t)c->vocab_size * sizeof *last);
@@ -126,7 +137,8 @@ END_TEST
 static double lowest_cosine(const char *dtype)
 {
     struct sb_model *model;
-    ck_assert_int_eq(sb_model_open(&model, "models/simbert-small-zh", &(struct sb_model_options){.dtype = dtype}, NULL), SB_OK);
+    ck_assert_int_eq(sb_model_open(&model, "models/simbert-small-zh", &(struct sb_model_options){.dtype = dtype}, NULL),
+                     SB_OK);
     ck_assert_str_eq(sb_model_dtype(model), dtype);
     struct sb_session *session = new_session(model);
     struct golden_tensors g = golden_open("real/simbert-small-zh.safetensors");
@@ -134,7 +146,8 @@ static double lowest_cosine(const char *dtype)
     const float *vectors = golden_f32(&g, "vectors", &count);
     void *lines = NULL;
     double lowest = 1;
-    for (cJSON *line; (line = golden_next_line(&lines, "real/simbert-small-zh.jsonl")); row_index++, cJSON_Delete(line)) {
+    for (cJSON *line; (line = golden_next_line(&lines, "real/simbert-small-zh.jsonl"));
+         row_index++, cJSON_Delete(line)) {
         const cJSON *id;
         int32_t ids[512];
         size_t n = 0;
@@ -173,9 +186,12 @@ START_TEST(unknown_arithmetic_is_refused)
 {
     struct sb_model *model;
     struct sb_error error;
-    ck_assert_int_eq(sb_model_open(&model, golden("models/tiny-bert"), &(struct sb_model_options){.dtype = "f8"}, &error), SB_INVALID);
+    ck_assert_int_eq(
+        sb_model_open(&model, golden("models/tiny-bert"), &(struct sb_model_options){.dtype = "f8"}, &error),
+        SB_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "dtype 'f8'"));
-    ck_assert_int_eq(sb_model_open(&model, golden("models/tiny-bert"), &(struct sb_model_options){.dtype = "auto"}, &error), SB_OK);
+    ck_assert_int_eq(
+        sb_model_open(&model, golden("models/tiny-bert"), &(struct sb_model_options){.dtype = "auto"}, &error), SB_OK);
     sb_model_release(model);
 }
 END_TEST

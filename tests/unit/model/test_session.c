@@ -65,13 +65,17 @@ struct sample {
 static void make_sample(struct sample *s, int index, struct sb_session *session)
 {
     struct sb_model *model = sb_session_model(session);
-    size_t length = 1 + (size_t)(sb_random_uniform(3, 1, (uint64_t)index) * 40), v = (size_t)sb_model_config(model)->vocab_size;
+    size_t length = 1 + (size_t)(sb_random_uniform(3, 1, (uint64_t)index) * 40),
+           v = (size_t)sb_model_config(model)->vocab_size;
     size_t dimensions = (size_t)sb_model_dimensions(model);
     random_ids(s->ids, length, 100 + (uint64_t)index, model);
     size_t prefix = index % 3 == 0 ? length : index % 3 == 1 ? length / 2 : 0;
     for (size_t i = 0; i < length; i++)
         s->segments[i] = i >= prefix && index % 2;
-    s->row = (struct sb_row){.ids = s->ids, .segments = s->segments, .length = length, .prefix = prefix,
+    s->row = (struct sb_row){.ids = s->ids,
+                             .segments = s->segments,
+                             .length = length,
+                             .prefix = prefix,
                              .want = SB_WANT_VECTOR | SB_WANT_LOGITS};
     ck_assert_int_eq(sb_session_forward(session, &s->row, 1, NULL), SB_OK);
     s->vector = malloc(dimensions * sizeof(float));
@@ -80,11 +84,13 @@ static void make_sample(struct sample *s, int index, struct sb_session *session)
     memcpy(s->logits, s->row.logits, v * sizeof(float));
 }
 
-static void check_sample(const struct sample *s, const struct sb_row *row, const struct sb_model *model, const char *where)
+static void check_sample(const struct sample *s, const struct sb_row *row, const struct sb_model *model,
+                         const char *where)
 {
-    ck_assert_msg(memcmp(s->vector, row->vector, (size_t)sb_model_dimensions(model) * sizeof(float)) == 0, "vector differs %s", where);
-    ck_assert_msg(memcmp(s->logits, row->logits, (size_t)sb_model_config(model)->vocab_size * sizeof(float)) == 0, "logits differ %s",
-                  where);
+    ck_assert_msg(memcmp(s->vector, row->vector, (size_t)sb_model_dimensions(model) * sizeof(float)) == 0,
+                  "vector differs %s", where);
+    ck_assert_msg(memcmp(s->logits, row->logits, (size_t)sb_model_config(model)->vocab_size * sizeof(float)) == 0,
+                  "logits differ %s", where);
 }
 
 static void check_independence(const char *dir)
@@ -117,7 +123,9 @@ static void check_independence(const char *dir)
 
 START_TEST(a_row_does_not_see_the_rows_beside_it)
 {
-    check_independence(_i == 0 ? golden("models/tiny-bert") : _i == 1 ? golden("models/tiny-headsize") : "models/simbert-small-zh");
+    check_independence(_i == 0   ? golden("models/tiny-bert")
+                       : _i == 1 ? golden("models/tiny-headsize")
+                                 : "models/simbert-small-zh");
 }
 END_TEST
 
@@ -174,15 +182,27 @@ static void check_cache(const char *dir)
     for (int i = 0; i < SOURCE + STEPS; i++)
         segments[i] = i >= SOURCE;
 
-    struct sb_row prefill = {.ids = ids[0], .segments = segments, .length = SOURCE, .prefix = SOURCE, .cache = cache, .want = SB_WANT_LOGITS};
+    struct sb_row prefill = {.ids = ids[0],
+                             .segments = segments,
+                             .length = SOURCE,
+                             .prefix = SOURCE,
+                             .cache = cache,
+                             .want = SB_WANT_LOGITS};
     ck_assert_int_eq(sb_session_forward(session, &prefill, 1, NULL), SB_OK);
     int32_t paths[2][STEPS];
     for (int t = 0; t < STEPS; t++) {
         struct sb_row steps[2], whole[2];
         int live = t == 0 ? 1 : 2;
         for (int h = 0; h < live; h++)
-            steps[h] = (struct sb_row){.ids = &ids[h][SOURCE + t], .segments = &target, .length = 1, .want = SB_WANT_LOGITS, .cache = cache,
-                                       .is_step = true, .position = (size_t)(SOURCE + t), .path = paths[h], .path_length = (size_t)t,
+            steps[h] = (struct sb_row){.ids = &ids[h][SOURCE + t],
+                                       .segments = &target,
+                                       .length = 1,
+                                       .want = SB_WANT_LOGITS,
+                                       .cache = cache,
+                                       .is_step = true,
+                                       .position = (size_t)(SOURCE + t),
+                                       .path = paths[h],
+                                       .path_length = (size_t)t,
                                        .slot = 2 * t + h};
         ck_assert_int_eq(sb_session_forward(session, steps, (size_t)live, NULL), SB_OK);
         float *cached[2] = {malloc(v * sizeof(float)), malloc(v * sizeof(float))};
@@ -190,12 +210,16 @@ static void check_cache(const char *dir)
             memcpy(cached[h], steps[h].logits, v * sizeof(float));
         for (int h = 0; h < 2; h++) {
             paths[h][t] = live == 1 ? 0 : 2 * t + h;
-            whole[h] = (struct sb_row){.ids = ids[h], .segments = segments, .length = (size_t)(SOURCE + t + 1), .prefix = SOURCE,
+            whole[h] = (struct sb_row){.ids = ids[h],
+                                       .segments = segments,
+                                       .length = (size_t)(SOURCE + t + 1),
+                                       .prefix = SOURCE,
                                        .want = SB_WANT_LOGITS};
         }
         ck_assert_int_eq(sb_session_forward(session, whole, (size_t)live, NULL), SB_OK);
         for (int h = 0; h < live; h++) {
-            ck_assert_msg(memcmp(cached[h], whole[h].logits, v * sizeof(float)) == 0, "%s, step %d: not the whole row's logits", dir, t);
+            ck_assert_msg(memcmp(cached[h], whole[h].logits, v * sizeof(float)) == 0,
+                          "%s, step %d: not the whole row's logits", dir, t);
         }
         free(cached[0]), free(cached[1]);
     }
@@ -206,7 +230,9 @@ static void check_cache(const char *dir)
 
 START_TEST(cached_steps_equal_whole_rows)
 {
-    check_cache(_i == 0 ? golden("models/tiny-bert") : _i == 1 ? golden("models/tiny-keysize") : "models/simbert-small-zh");
+    check_cache(_i == 0   ? golden("models/tiny-bert")
+                : _i == 1 ? golden("models/tiny-keysize")
+                          : "models/simbert-small-zh");
 }
 END_TEST
 
@@ -220,9 +246,10 @@ START_TEST(nothing_is_allocated_while_computing)
     ck_assert_int_eq(sb_kv_cache_new(&cache, model, 16, 4, NULL), SB_OK);
     int32_t ids[16];
     random_ids(ids, 16, 1, model);
-    struct sb_row rows[] = {{.ids = ids, .length = 16, .prefix = 16, .want = SB_WANT_VECTOR, .cache = cache},
-                            {.ids = ids, .length = 9, .prefix = 4, .want = SB_WANT_ALL_LOGITS | SB_WANT_HIDDEN},
-                            {.ids = ids, .length = 1, .is_step = true, .position = 16, .cache = cache, .want = SB_WANT_LOGITS}};
+    struct sb_row rows[] = {
+        {.ids = ids, .length = 16, .prefix = 16, .want = SB_WANT_VECTOR, .cache = cache},
+        {.ids = ids, .length = 9, .prefix = 4, .want = SB_WANT_ALL_LOGITS | SB_WANT_HIDDEN},
+        {.ids = ids, .length = 1, .is_step = true, .position = 16, .cache = cache, .want = SB_WANT_LOGITS}};
     void *volatile proof = malloc(1); /* resolves the real malloc */
     free(proof);
     atomic_store(&allocations, 0);
@@ -263,10 +290,13 @@ START_TEST(what_does_not_fit_is_refused)
     expect(session, (struct sb_row){.ids = negative, .length = 1}, SB_INVALID, "token id -1");
     expect(session, (struct sb_row){.ids = ids, .segments = segments, .length = 2}, SB_INVALID, "segment 2 at 1");
     expect(session, (struct sb_row){.ids = ids, .length = 5, .cache = cache}, SB_INVALID, "its cache holds 4");
-    expect(session, (struct sb_row){.ids = ids, .length = 1, .is_step = true, .cache = cache, .slot = 2}, SB_INVALID, "slot");
-    expect(session, (struct sb_row){.ids = ids, .length = 1, .is_step = true, .cache = cache, .path = &slot, .path_length = 1},
+    expect(session, (struct sb_row){.ids = ids, .length = 1, .is_step = true, .cache = cache, .slot = 2}, SB_INVALID,
+           "slot");
+    expect(session,
+           (struct sb_row){.ids = ids, .length = 1, .is_step = true, .cache = cache, .path = &slot, .path_length = 1},
            SB_INVALID, "slot");
-    expect(session, (struct sb_row){.ids = ids, .length = 1, .is_step = true, .cache = cache, .position = 64}, SB_INVALID, "position");
+    expect(session, (struct sb_row){.ids = ids, .length = 1, .is_step = true, .cache = cache, .position = 64},
+           SB_INVALID, "position");
     expect(session, (struct sb_row){.ids = ids, .length = 1, .is_step = true}, SB_INVALID, "cache");
     struct sb_error error;
     ck_assert_int_eq(sb_session_forward(session, rows, 3, &error), SB_LIMIT);
@@ -294,9 +324,11 @@ START_TEST(an_embed_task_returns_vectors_in_order)
     ck_assert_int_eq(sb_task_run(task, session, NULL), SB_OK);
     size_t dimensions = (size_t)sb_model_dimensions(model);
     for (int i = 0; i < TEXTS; i++) {
-        struct sb_row row = {.ids = ids[i], .length = inputs[i].length, .prefix = inputs[i].length, .want = SB_WANT_VECTOR};
+        struct sb_row row = {
+            .ids = ids[i], .length = inputs[i].length, .prefix = inputs[i].length, .want = SB_WANT_VECTOR};
         ck_assert_int_eq(sb_session_forward(session, &row, 1, NULL), SB_OK);
-        ck_assert(memcmp(row.vector, sb_embed_task_vectors(task) + (size_t)i * dimensions, dimensions * sizeof(float)) == 0);
+        ck_assert(
+            memcmp(row.vector, sb_embed_task_vectors(task) + (size_t)i * dimensions, dimensions * sizeof(float)) == 0);
         double norm = 0;
         for (size_t d = 0; d < dimensions; d++)
             norm += (double)row.pooled[d] * row.pooled[d];

@@ -92,7 +92,8 @@ static struct ranked *rank_all(const float *query, const float *rows, size_t n, 
 }
 
 /* Place by place the score is that of the true ranking, no row comes twice, and equal scores keep the order of insertion. */
-static void compare(const struct sb_match *matches, size_t count, const float *query, const float *rows, size_t n, size_t dimensions)
+static void compare(const struct sb_match *matches, size_t count, const float *query, const float *rows, size_t n,
+                    size_t dimensions)
 {
     static const double tolerance = 2e-6; /* of a float sum of 512 products of unit vectors */
     struct ranked *all = rank_all(query, rows, n, dimensions), *sorted = malloc(n * sizeof *sorted);
@@ -125,7 +126,8 @@ static void check_size(size_t n, size_t dimensions)
     struct sb_sentence *all = calloc(n, sizeof *all);
     for (size_t i = 0; i < n; i++) {
         snprintf(ids[i], sizeof ids[i], "%zu", i);
-        all[i] = (struct sb_sentence){.id = ids[i], .text = ids[i], .text_size = strlen(ids[i]), .vector = rows + i * dimensions};
+        all[i] = (struct sb_sentence){
+            .id = ids[i], .text = ids[i], .text_size = strlen(ids[i]), .vector = rows + i * dimensions};
     }
     ck_assert_int_eq(sb_store_upsert(store, "c", hash, all, n, NULL, NULL, NULL), SB_OK);
     for (size_t k = 0; k < sizeof top_ks / sizeof *top_ks; k++) {

@@ -76,7 +76,8 @@ static int64_t count_of(struct sb_store *store, const char *collection)
 START_TEST(what_was_stored_is_there_after_reopening)
 {
     struct sb_store *store = open_with("a.db", "faq");
-    struct sb_sentence three[] = {sentence("1", "花呗怎么还款", 1), sentence("二", "忘记密码怎么办", 2), sentence("3", "", 3)};
+    struct sb_sentence three[] = {sentence("1", "花呗怎么还款", 1), sentence("二", "忘记密码怎么办", 2),
+                                  sentence("3", "", 3)};
     three[1].metadata = "{\"page\": 7}";
     size_t inserted, updated;
     ck_assert_int_eq(sb_store_upsert(store, "faq", hash, three, 3, &inserted, &updated, NULL), SB_OK);
@@ -141,7 +142,8 @@ START_TEST(collections_are_created_listed_and_dropped)
     sb_store_close(store);
     store = open_store("a.db"); /* the new one may have the old one's key, but not its sentences */
     ck_assert_int_eq(count_of(store, "a"), 0);
-    static const char *const bad[] = {"", ".x", "a/b", "a b", "问", "0123456789012345678901234567890123456789012345678901234567890123x"};
+    static const char *const bad[] = {"",    ".x", "a/b",
+                                      "a b", "问", "0123456789012345678901234567890123456789012345678901234567890123x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct sb_collection_info refused = info_of("", DIMENSIONS);
         memset(refused.name, 0, sizeof refused.name);
@@ -326,7 +328,8 @@ static void upsert_until_killed(const char *path, int report)
         snprintf(b, sizeof b, "b%d", i);
         float vector[DIMENSIONS] = {(float)i};
         struct sb_sentence pair[] = {{a, a, strlen(a), NULL, vector}, {b, b, strlen(b), NULL, vector}};
-        if (sb_store_upsert(store, "faq", hash, pair, 2, NULL, NULL, NULL) != SB_OK || write(report, &i, sizeof i) != sizeof i)
+        if (sb_store_upsert(store, "faq", hash, pair, 2, NULL, NULL, NULL) != SB_OK ||
+            write(report, &i, sizeof i) != sizeof i)
             _exit(1);
     }
 }
@@ -349,7 +352,8 @@ static void check_pairs(struct sb_store *store, int acknowledged)
 {
     int pairs = (int)(count_of(store, "faq") / 2);
     ck_assert_int_eq(count_of(store, "faq") % 2, 0);
-    ck_assert_msg(pairs == acknowledged + 1 || pairs == acknowledged + 2, "%d pairs, %d acknowledged", pairs, acknowledged + 1);
+    ck_assert_msg(pairs == acknowledged + 1 || pairs == acknowledged + 2, "%d pairs, %d acknowledged", pairs,
+                  acknowledged + 1);
     for (int i = 0; i < pairs; i++)
         ck_assert_msg(is_there(store, 'a', i) && is_there(store, 'b', i), "pair %d of %d is not whole", i, pairs);
 }
@@ -379,7 +383,8 @@ START_TEST(what_was_acknowledged_survives_kill)
         struct sb_collection_info info = info_of("faq", DIMENSIONS);
         ck_assert_int_eq(sb_store_create(store, &info, NULL, NULL), SB_OK);
         check_pairs(store, acknowledged);
-        acknowledged = (int)(count_of(store, "faq") / 2) - 1; /* one that was on disk, but not reported, counts from now on */
+        acknowledged =
+            (int)(count_of(store, "faq") / 2) - 1; /* one that was on disk, but not reported, counts from now on */
         sb_store_close(store);
     }
     ck_assert_int_ge(acknowledged, 5);
@@ -425,16 +430,20 @@ static void refuse_file(const char *name, enum sb_status status, const char *say
 
 START_TEST(bad_files_are_refused_by_name)
 {
-    scratch_text("text.db", "this is no database, but it is long enough to be looked at as one by anybody who opens it as such........");
+    scratch_text(
+        "text.db",
+        "this is no database, but it is long enough to be looked at as one by anybody who opens it as such........");
     refuse_file("text.db", SB_CORRUPT, "not a database");
     refuse_file("missing/folder/a.db", SB_IO, "No such file");
     char command[1024];
     sb_store_close(open_store("newer.db"));
     /* user_version is the big-endian word at byte 60 of the file, application_id the one at 68 */
-    snprintf(command, sizeof command, "printf '\\377' | dd of='%s' bs=1 seek=63 conv=notrunc 2>/dev/null", scratch("newer.db"));
+    snprintf(command, sizeof command, "printf '\\377' | dd of='%s' bs=1 seek=63 conv=notrunc 2>/dev/null",
+             scratch("newer.db"));
     ck_assert_int_eq(system(command), 0);
     refuse_file("newer.db", SB_UNSUPPORTED, "newer than this program");
-    snprintf(command, sizeof command, "printf '\\377' | dd of='%s' bs=1 seek=68 conv=notrunc 2>/dev/null", scratch("newer.db"));
+    snprintf(command, sizeof command, "printf '\\377' | dd of='%s' bs=1 seek=68 conv=notrunc 2>/dev/null",
+             scratch("newer.db"));
     ck_assert_int_eq(system(command), 0);
     refuse_file("newer.db", SB_INVALID, "another program");
 }
@@ -501,7 +510,8 @@ START_TEST(a_damaged_page_is_found)
     }
     sb_store_close(store);
     char command[1024];
-    snprintf(command, sizeof command, "head -c 12288 /dev/urandom | dd of='%s' bs=4096 seek=5 conv=notrunc 2>/dev/null", scratch("a.db"));
+    snprintf(command, sizeof command, "head -c 12288 /dev/urandom | dd of='%s' bs=4096 seek=5 conv=notrunc 2>/dev/null",
+             scratch("a.db"));
     ck_assert_int_eq(system(command), 0);
     refuse_file("a.db", SB_CORRUPT, "a.db");
 }

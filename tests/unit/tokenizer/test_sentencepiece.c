@@ -21,7 +21,8 @@ static struct sb_tokenizer *open_tokenizer(const char *path)
 static void check_encoding(struct sb_tokenizer *t, struct sb_encoding *e, const cJSON *row)
 {
     const char *text = cJSON_GetObjectItem(row, "text")->valuestring;
-    const cJSON *ids = cJSON_GetObjectItem(row, "ids"), *id = ids->child, *span = cJSON_GetObjectItem(row, "byte_spans")->child;
+    const cJSON *ids = cJSON_GetObjectItem(row, "ids"), *id = ids->child,
+                *span = cJSON_GetObjectItem(row, "byte_spans")->child;
     ck_assert_int_eq(sb_tokenizer_encode_plain(t, e, text, strlen(text), NULL), SB_OK);
     ck_assert_int_eq((int)e->length, cJSON_GetArraySize(ids));
     for (size_t i = 0; i < e->length; i++, id = id->next, span = span->next) {
@@ -33,7 +34,8 @@ static void check_encoding(struct sb_tokenizer *t, struct sb_encoding *e, const 
 
 START_TEST(sentencepiece_equals_the_library)
 {
-    struct sb_tokenizer *bpe = open_tokenizer(golden("tokenizers/bpe-zh")), *unigram = open_tokenizer(golden("tokenizers/unigram-zh"));
+    struct sb_tokenizer *bpe = open_tokenizer(golden("tokenizers/bpe-zh")),
+                        *unigram = open_tokenizer(golden("tokenizers/unigram-zh"));
     ck_assert_str_eq(sb_tokenizer_kind(bpe), "bpe");
     ck_assert_str_eq(sb_tokenizer_kind(unigram), "unigram");
     struct sb_encoding e = {0};
@@ -88,8 +90,8 @@ START_TEST(segmentation_equals_the_reference)
         const cJSON *strips = cJSON_GetObjectItem(row, "strips");
         struct pieces pieces = {cJSON_GetObjectItem(row, "pieces")->child, text};
         ck_assert_int_eq(sb_segment_text(text, strlen(text), (size_t)cJSON_GetObjectItem(row, "maxlen")->valueint,
-                                         cJSON_GetObjectItem(row, "seps")->valuestring, cJSON_IsNull(strips) ? NULL : strips->valuestring,
-                                         check_piece, &pieces, NULL),
+                                         cJSON_GetObjectItem(row, "seps")->valuestring,
+                                         cJSON_IsNull(strips) ? NULL : strips->valuestring, check_piece, &pieces, NULL),
                          SB_OK);
         ck_assert_msg(pieces.expected == NULL, "'%s': a piece is missing", text);
     }
@@ -106,11 +108,14 @@ static void keep_first(void *context, const char *text, size_t size)
 
 static const char *cut(struct sb_buffer *out, const char *text, size_t limit)
 {
-    ck_assert_int_eq(sb_segment_text(text, strlen(text), limit, SB_SEGMENT_SEPARATORS, SB_SEGMENT_STRIPS, keep_first, out, NULL), SB_OK);
+    ck_assert_int_eq(
+        sb_segment_text(text, strlen(text), limit, SB_SEGMENT_SEPARATORS, SB_SEGMENT_STRIPS, keep_first, out, NULL),
+        SB_OK);
     return out->data ? out->data : "";
 }
 
-static void check_training_row(struct sb_tokenizer *t, const cJSON *expected, const char *first, const char *second, size_t limit)
+static void check_training_row(struct sb_tokenizer *t, const cJSON *expected, const char *first, const char *second,
+                               size_t limit)
 {
     struct sb_encoding e = {0};
     ck_assert_int_eq(sb_tokenizer_encode(t, &e, first, strlen(first), second, strlen(second), limit, NULL), SB_OK);
@@ -189,14 +194,16 @@ END_TEST
 
 START_TEST(bad_text_and_ids_are_refused)
 {
-    struct sb_tokenizer *wordpiece = open_tokenizer(golden("tokenizers/simbert")), *bpe = open_tokenizer(golden("tokenizers/bpe-zh"));
+    struct sb_tokenizer *wordpiece = open_tokenizer(golden("tokenizers/simbert")),
+                        *bpe = open_tokenizer(golden("tokenizers/bpe-zh"));
     struct sb_encoding e = {0};
     struct sb_error error;
     struct sb_buffer out = {0};
     int32_t ids[] = {5, 13685};
     ck_assert_int_eq(sb_tokenizer_encode(wordpiece, &e, "ab\xff", 3, NULL, 0, 0, &error), SB_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "byte 2"));
-    ck_assert(!sb_tokenizer_is_special(bpe, -1) && !sb_tokenizer_is_special(bpe, 50000) && sb_tokenizer_is_special(bpe, 1));
+    ck_assert(!sb_tokenizer_is_special(bpe, -1) && !sb_tokenizer_is_special(bpe, 50000) &&
+              sb_tokenizer_is_special(bpe, 1));
     ck_assert_int_eq(sb_tokenizer_encode(bpe, &e, "ab\xed\xa0\x80", 5, NULL, 0, 0, &error), SB_INVALID);
     ck_assert_int_eq(sb_tokenizer_decode(wordpiece, &out, ids, 2, false, &error), SB_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "token id 13685 at 1"));
@@ -218,7 +225,8 @@ START_TEST(huge_texts_are_linear)
     static char text[SIZE];
     struct sb_tokenizer *t = open_tokenizer(golden("tokenizers/google-chinese"));
     struct sb_encoding e = {0};
-    static const char *const units[] = {"x", " ", "\xCC\x81", "\xE4\xB8\xAD", "a\xCC\x81 ", "\xCE\xA3", "\xCC\x81\xCC\xA3"};
+    static const char *const units[] = {"x",          " ",        "\xCC\x81",        "\xE4\xB8\xAD",
+                                        "a\xCC\x81 ", "\xCE\xA3", "\xCC\x81\xCC\xA3"};
     for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
         size_t n = strlen(units[u]), whole = SIZE / n * n;
         for (size_t i = 0; i < whole; i++)

@@ -60,19 +60,23 @@ static cJSON *next_row(FILE **file, const char *name)
 
 static void assert_ids(const struct sb_encoding *e, const cJSON *ids, const char *text)
 {
-    ck_assert_msg((int)e->length == cJSON_GetArraySize(ids), "'%s': %zu tokens, expected %d", text, e->length, cJSON_GetArraySize(ids));
+    ck_assert_msg((int)e->length == cJSON_GetArraySize(ids), "'%s': %zu tokens, expected %d", text, e->length,
+                  cJSON_GetArraySize(ids));
     const cJSON *id = ids->child;
     for (size_t i = 0; i < e->length; i++, id = id->next)
-        ck_assert_msg(e->ids[i] == id->valueint, "'%s': token %zu is %d, expected %d", text, i, e->ids[i], id->valueint);
+        ck_assert_msg(e->ids[i] == id->valueint, "'%s': token %zu is %d, expected %d", text, i, e->ids[i],
+                      id->valueint);
 }
 
 static void assert_offsets(const struct sb_encoding *e, const cJSON *offsets, const char *text)
 {
     const cJSON *span = offsets->child;
     for (size_t i = 0; i < e->length; i++, span = span->next) {
-        int start = cJSON_IsNull(span) ? -1 : span->child->valueint, end = cJSON_IsNull(span) ? -1 : span->child->next->valueint;
-        ck_assert_msg(e->offsets[i].start == start && e->offsets[i].end == end, "'%s': token %zu at [%d, %d), expected [%d, %d)", text, i,
-                      e->offsets[i].start, e->offsets[i].end, start, end);
+        int start = cJSON_IsNull(span) ? -1 : span->child->valueint,
+            end = cJSON_IsNull(span) ? -1 : span->child->next->valueint;
+        ck_assert_msg(e->offsets[i].start == start && e->offsets[i].end == end,
+                      "'%s': token %zu at [%d, %d), expected [%d, %d)", text, i, e->offsets[i].start, e->offsets[i].end,
+                      start, end);
     }
 }
 
@@ -96,8 +100,8 @@ static struct sb_tokenizer *open_cased(const char *vocab_dir)
 
 static struct set open_set(void)
 {
-    return (struct set){open_tokenizer(golden("tokenizers/google-chinese")), open_cased(golden("tokenizers/google-chinese")),
-                        open_tokenizer(golden("tokenizers/simbert"))};
+    return (struct set){open_tokenizer(golden("tokenizers/google-chinese")),
+                        open_cased(golden("tokenizers/google-chinese")), open_tokenizer(golden("tokenizers/simbert"))};
 }
 
 static void close_set(struct set *s)
@@ -147,8 +151,9 @@ START_TEST(pairs_are_cut_like_the_reference)
         const char *first = text_of(row, "first"), *second = text_of(row, "second");
         const cJSON *maxlen = cJSON_GetObjectItem(row, "maxlen");
         size_t limit = cJSON_IsNumber(maxlen) ? (size_t)maxlen->valueint : 0;
-        ck_assert_int_eq(sb_tokenizer_encode_cut(choose(&set, row), &e, first, strlen(first), second, second ? strlen(second) : 0, limit,
-                                                 left, NULL), SB_OK);
+        ck_assert_int_eq(sb_tokenizer_encode_cut(choose(&set, row), &e, first, strlen(first), second,
+                                                 second ? strlen(second) : 0, limit, left, NULL),
+                         SB_OK);
         assert_ids(&e, cJSON_GetObjectItem(row, "ids"), first);
         const cJSON *segment = cJSON_GetObjectItem(row, "segments")->child;
         for (size_t i = 0; i < e.length; i++, segment = segment->next)
@@ -209,7 +214,8 @@ static void check_hugging_face_row(struct sb_tokenizer *t, const cJSON *row)
     const char *text = text_of(row, "text");
     ck_assert_int_eq(sb_tokenizer_encode(t, &e, text, strlen(text), NULL, 0, 0, NULL), SB_OK);
     assert_ids(&e, cJSON_GetObjectItem(row, "ids"), text);
-    const cJSON *span = cJSON_GetObjectItem(row, "offsets")->child, *special = cJSON_GetObjectItem(row, "special")->child;
+    const cJSON *span = cJSON_GetObjectItem(row, "offsets")->child,
+                *special = cJSON_GetObjectItem(row, "special")->child;
     const cJSON *token = cJSON_GetObjectItem(row, "tokens")->child;
     for (size_t i = 0; i < e.length; i++, span = span->next, special = special->next, token = token->next) {
         bool framing = i == 0 || i + 1 == e.length; /* Hugging Face says [0, 0) there */
@@ -217,9 +223,10 @@ static void check_hugging_face_row(struct sb_tokenizer *t, const cJSON *row)
         if (framing)
             ck_assert_int_eq(e.offsets[i].start, -1);
         else
-            ck_assert_msg(e.offsets[i].start == span->child->valueint && e.offsets[i].end == span->child->next->valueint,
-                          "'%s': token %zu at [%d, %d), expected [%d, %d)", text, i, e.offsets[i].start, e.offsets[i].end,
-                          span->child->valueint, span->child->next->valueint);
+            ck_assert_msg(e.offsets[i].start == span->child->valueint &&
+                              e.offsets[i].end == span->child->next->valueint,
+                          "'%s': token %zu at [%d, %d), expected [%d, %d)", text, i, e.offsets[i].start,
+                          e.offsets[i].end, span->child->valueint, span->child->next->valueint);
     }
     struct sb_buffer out = {0};
     ck_assert_int_eq(sb_tokenizer_decode(t, &out, e.ids, e.length, false, NULL), SB_OK);
@@ -240,7 +247,8 @@ START_TEST(tokenizer_json_equals_hugging_face)
     for (cJSON *row; (row = next_row(&file, "tokenize/pairs-en.jsonl")); rows++, cJSON_Delete(row)) {
         const char *first = text_of(row, "first"), *second = text_of(row, "second");
         ck_assert_int_eq(sb_tokenizer_encode(t, &e, first, strlen(first), second, strlen(second),
-                                             (size_t)cJSON_GetObjectItem(row, "maxlen")->valueint, NULL), SB_OK);
+                                             (size_t)cJSON_GetObjectItem(row, "maxlen")->valueint, NULL),
+                         SB_OK);
         assert_ids(&e, cJSON_GetObjectItem(row, "ids"), first);
     }
     ck_assert_int_eq(rows, 807);
@@ -259,10 +267,11 @@ static struct sb_tokenizer *open_chinese_json(bool lowercase)
     for (int i = 0; i < 5; i++)
         sb_buffer_format(&json, "%s{\"id\":%d,\"content\":\"%s\",\"special\":true}", i ? "," : "",
                          sb_tokenizer_id(reference, special[i], strlen(special[i])), special[i]);
-    sb_buffer_format(&json, "],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
-                            "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
-                            "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
-                            "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":{",
+    sb_buffer_format(&json,
+                     "],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+                     "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
+                     "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
+                     "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":{",
                      lowercase ? "true" : "false");
     for (int32_t id = 0; id < sb_tokenizer_vocab_size(reference); id++) {
         const char *token = sb_tokenizer_token(reference, id);
