@@ -2,11 +2,12 @@
  * The sentence vectors of a request's rows: encodes the inputs, computes the rows in parts, then calls the handler
  * back.
  *
- *     struct sb_embedding embedding = {.inputs = inputs, .options.truncate = true, .ready = ready};     // in the
- * request's state sb_embedding_start(&embedding, request, model);       // later ready(request); errors are answered
- * without it
+ *     struct sb_embedding embedding = {.inputs = inputs, .options.truncate = true, .ready = ready};
+ *     sb_embedding_start(&embedding, request, model);       // later ready(request); errors are answered without it
  *     ...
  *     sb_embedding_clear(&embedding);
+ *
+ * The struct lives in the request's state.
  */
 #ifndef SB_SERVER_EMBEDDING_H
 #define SB_SERVER_EMBEDDING_H

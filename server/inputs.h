@@ -3,8 +3,8 @@
  *
  *     struct sb_inputs inputs = {0};
  *     struct sb_rows rows = {0};
- *     sb_parse_inputs(&parse, "input", SB_INPUT_TEXTS | SB_INPUT_IDS, 2048, &inputs);      // "s", ["s", ..], [1, ..],
- * [[1, ..], ..] sb_rows_encode(&rows, model, &inputs, &(struct sb_encode_options){.truncate = true}, &error);
+ *     sb_parse_inputs(&parse, "input", SB_INPUT_TEXTS | SB_INPUT_IDS, 2048, &inputs);   // "s", ["s"], [1], [[1]]
+ *     sb_rows_encode(&rows, model, &inputs, &(struct sb_encode_options){.truncate = true}, &error);
  *     sb_rows_free(&rows);
  *     sb_inputs_free(&inputs);
  */

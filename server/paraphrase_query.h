@@ -3,8 +3,8 @@
  *
  *     struct sb_paraphrase_query query = {0};
  *     if (!sb_parse_paraphrase(&parse, model, &query)) ...
- *     sb_paraphrase_task_new(&task, model, text, size, &query.options, &error);      // checks values against each
- * other sb_paraphrase_query_free(&query);
+ *     sb_paraphrase_task_new(&task, model, text, size, &query.options, &error);      // checks values against each other
+ *     sb_paraphrase_query_free(&query);
  */
 #ifndef SB_SERVER_PARAPHRASE_QUERY_H
 #define SB_SERVER_PARAPHRASE_QUERY_H

@@ -4,8 +4,7 @@
  *     struct sb_registry *registry;
  *     sb_registry_new(&registry, &error);
  *     sb_registry_add(registry, model, &error);                       // the first one is the default
- *     struct sb_model *model = sb_registry_acquire(registry, NULL);   // the default; a name: that one, NULL if there
- * is none
+ *     struct sb_model *model = sb_registry_acquire(registry, NULL);   // the default; a name: that one, or NULL
  *     ...
  *     sb_model_release(model);
  *     sb_registry_free(registry);

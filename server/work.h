@@ -2,9 +2,9 @@
  * A request's work on the network, cut into parts so that threads share it and that a long list does not hold more
  * memory than a few of its elements need: some parts are computed at a time, the next begins when one ends.
  *
- *     struct sb_work work = {.request = request, .model = model, .parts = n, .window = 4, .make = make, .take = take,
- * .end = end}; sb_work_start(&work);                 // end() is called exactly once, also when nothing could be
- * started
+ *     struct sb_work work = {.request = request, .model = model, .parts = n, .window = 4,
+ *                            .make = make, .take = take, .end = end};
+ *     sb_work_start(&work);        // end() is called exactly once, also when nothing could be started
  *
  * Thread rule: make and take are called by one thread at a time, end after all of them; each by whatever thread.
  */
