@@ -67,7 +67,7 @@ class Bench:
         return smallest
 
     def repeat(self):
-        embed, tokenize, paraphrase = self.ours("embed"), self.ours("tokenize"), self.ours("paraphrase", "--count", 20)
+        embed, tokenize, paraphrase = self.ours("embed"), self.ours("tokenize", "--repeat", 11), self.ours("paraphrase", "--count", 20)
         values = {"embed": embed["tokens"] / embed["cpu_seconds"], "single": embed["latency_cpu_ms_p50"] / 1e3,
                   "tokenize": tokenize["texts"] / tokenize["cpu_seconds"], "paraphrase": paraphrase["cpu_ms_p50"] / 1e3}
         return values, {name: self.peer(name, *self.options[name]) for name in PEERS}
