@@ -1,8 +1,8 @@
 """Runs simbert and its competitors in turn on one core and writes the table of bench/README.md. Called by script/bench.
 
 A repeat measures every program once, so that what else the machine does meets all of them; a ratio is taken within a repeat,
-and the table shows medians over the repeats. Time is processor time, everybody's: on one thread of an idle core that is the time
-on the clock, and on a busy machine it leaves out what others took."""
+and the table shows medians over the repeats. Time is processor time, everybody's: on one thread of an idle core that is the
+time on the clock, and on a busy machine it leaves out what others took."""
 import argparse
 import importlib.metadata
 import json
@@ -38,7 +38,8 @@ class Bench:
         self.options = {name: () for name in PEERS}
 
     def run(self, *command):
-        done = subprocess.run(["taskset", "-c", self.core, *map(str, command)], stdout=subprocess.PIPE, check=True, text=True)
+        done = subprocess.run(["taskset", "-c", self.core, *map(str, command)], stdout=subprocess.PIPE, check=True,
+                              encoding="utf-8")
         return done.stdout
 
     def peer(self, name, *options):
@@ -48,7 +49,7 @@ class Bench:
 
     def ours(self, what, *options):
         output = self.run(self.simbert, "bench", what, "--model", self.model, "--input", self.sentences, "--threads", 1,
-                          "--repeat", 1, "--json", *options)
+                          "--json", *options)
         return json.loads(output.splitlines()[0])
 
     def check(self):
@@ -67,7 +68,9 @@ class Bench:
         return smallest
 
     def repeat(self):
-        embed, tokenize, paraphrase = self.ours("embed"), self.ours("tokenize", "--repeat", 11), self.ours("paraphrase", "--count", 20)
+        embed = self.ours("embed", "--repeat", 1)
+        tokenize = self.ours("tokenize", "--repeat", 11)
+        paraphrase = self.ours("paraphrase", "--repeat", 1, "--count", 20)
         values = {"embed": embed["tokens"] / embed["cpu_seconds"], "single": embed["latency_cpu_ms_p50"] / 1e3,
                   "tokenize": tokenize["texts"] / tokenize["cpu_seconds"], "paraphrase": paraphrase["cpu_ms_p50"] / 1e3}
         return values, {name: self.peer(name, *self.options[name]) for name in PEERS}
@@ -84,7 +87,8 @@ def table(repeats):
             pairs = [(ours[own], theirs[name][field]) for ours, theirs in repeats]
             ratio = statistics.median((b / a if less_is_better else a / b) for a, b in pairs)
             mine, other = (figure(statistics.median(column), unit) for column in zip(*pairs))
-            lines.append(f"| {'' if i else title} | {'' if i else mine} | {TITLES[name]} | {other} | {ratio:.2f} times as fast |")
+            head = "| | |" if i else f"| {title} | {mine} |"
+            lines.append(f"{head} {TITLES[name]} | {other} | {ratio:.2f} times as fast |")
     return lines
 
 
@@ -99,7 +103,8 @@ def write(lines):
     """Puts the lines between README's marks."""
     text = README.read_text(encoding="utf-8")
     body = "<!-- figures -->\n" + "\n".join(lines) + "\n<!-- /figures -->"
-    README.write_text(re.sub(r"<!-- figures -->.*<!-- /figures -->", lambda _: body, text, flags=re.DOTALL), encoding="utf-8")
+    text = re.sub(r"<!-- figures -->.*<!-- /figures -->", lambda _: body, text, flags=re.DOTALL)
+    README.write_text(text, encoding="utf-8")
 
 
 def take_sentences(arguments, work):
@@ -124,10 +129,12 @@ def main():
     parser.add_argument("--input-name", default="simbert bench texts", help="what the table calls them")
     parser.add_argument("--count", type=int, default=2000, help="sentences (default 2000)")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to run on (default the last)")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)),
+                        help="the core to run on (default the last)")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "simbert-small-zh")
     parser.add_argument("--simbert", type=Path, default=ROOT / "build" / "simbert")
-    parser.add_argument("--models", type=Path, help="folder of the competitors' model files (default below build/bench-models)")
+    parser.add_argument("--models", type=Path,
+                        help="folder of the competitors' model files (default below build/bench-models)")
     parser.add_argument("--dry-run", action="store_true", help="print the table, leave bench/README.md alone")
     arguments = parser.parse_args()
     arguments.models = arguments.models or ROOT / "build" / "bench-models" / arguments.model.name
@@ -149,9 +156,10 @@ def main():
     versions = ", ".join(f"{name} {importlib.metadata.version(name).split('+')[0]}" for name in
                          ("onnxruntime", "ctranslate2", "tokenizers", "transformers", "torch"))
     ours = subprocess.run([arguments.simbert, "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
-    lines = table(repeats) + ["", f"{ours} beside {versions}. {processor()}, one core, {date.today()}. {arguments.count:,} sentences "
-                              f"({arguments.input_name}), f32, {arguments.repeats} repeats. Smallest cosine between simbert's "
-                              f"vectors and the others': {cosine:.6f}."]
+    about = (f"{ours} beside {versions}. {processor()}, one core, {date.today()}. {arguments.count:,} sentences "
+             f"({arguments.input_name}), f32, {arguments.repeats} repeats. Smallest cosine between simbert's vectors and the "
+             f"others': {cosine:.6f}.")
+    lines = table(repeats) + ["", about]
     print("\n".join(lines))
     if not arguments.dry_run:
         write(lines)
