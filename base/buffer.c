@@ -1,5 +1,7 @@
 #include "base/buffer.h"
 
+#include "base/float_text.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -74,13 +76,8 @@ void sb_buffer_float(struct sb_buffer *buffer, float value)
         sb_buffer_text(buffer, "null");
         return;
     }
-    char text[32];
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value)
-            break;
-    }
-    sb_buffer_text(buffer, text);
+    char text[SB_FLOAT_TEXT_MAX];
+    sb_buffer_bytes(buffer, text, sb_float_text(text, value));
 }
 
 void sb_buffer_json_string(struct sb_buffer *buffer, const char *text, size_t length)

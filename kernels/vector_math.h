@@ -89,14 +89,21 @@ SB_INLINE vec vec_abs(vec a)
     return (vec)((ivec)a & 0x7FFFFFFF);
 }
 
-/* Lane i of the result is lane (i + by) of v, by < 16: GCC's shuffle takes its indices modulo the lanes. */
+/* Lane i of the result is lane (i + by) of v, by < 16. */
 SB_INLINE vec vec_rotate(vec v, int by)
 {
+#if defined(__clang__)
+    vec rotated;
+    for (int i = 0; i < SB_LANES; i++)
+        rotated[i] = v[(i + by) % SB_LANES];
+    return rotated;
+#else /* GCC makes one shuffle of its builtin, which takes indices modulo the lanes */
     static const int32_t sequence[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
                                        16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
     ivec from;
     memcpy(&from, sequence + by, sizeof from);
     return __builtin_shuffle(v, from);
+#endif
 }
 
 /* Lanes added pairwise: halves, quarters, ...: one fixed order. */
