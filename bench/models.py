@@ -1,4 +1,4 @@
-"""Writes the model as its competitors read it: ONNX (plain, and with fused operators), CTranslate2, Hugging Face in float32.
+"""Writes the model as its competitors read it: ONNX (plain and fused), CTranslate2, Hugging Face in float32.
 
     models.py MODEL_DIR OUT_DIR
 
@@ -60,7 +60,8 @@ def write_ctranslate2(hugging_face, out):
 def main(source, out):
     weights = {name: value.float() for name, value in load_file(source / "model.safetensors").items()}
     write_hugging_face(source, weights, out / "hf")
-    encoder = transformers.BertModel.from_pretrained(out / "hf", add_pooling_layer=False, attn_implementation="eager").eval()
+    encoder = transformers.BertModel.from_pretrained(out / "hf", add_pooling_layer=False, attn_implementation="eager")
+    encoder.eval()
     pooler = {name.rsplit(".", 1)[1]: value for name, value in weights.items() if "pooler." in name}
     write_onnx(Embedder(encoder, pooler["weight"], pooler["bias"]).eval(), out)
     save_file(pooler, out / "pooler.safetensors")

@@ -2,7 +2,8 @@
 
     peers.py onnxruntime|onnxruntime-fused|ctranslate2|tokenizers|transformers --models DIR --sentences FILE
 
-DIR is what models.py wrote. Each is measured as `simbert bench` measures itself: after a warm-up, tokenization included."""
+DIR is what models.py wrote. Each is measured as `simbert bench` measures itself: after a warm-up, tokenization
+included."""
 import argparse
 import json
 import os
@@ -26,7 +27,7 @@ SAMPLES, NEW_TOKENS, TOP_K = 20, 12, 5
 def tokenizer(models):
     """The model's WordPiece, from its vocab.txt."""
     from tokenizers import Tokenizer, models as kinds, normalizers, pre_tokenizers, processors
-    words = (models / "hf" / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    words = (models / "hf" / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
     ids = {word: i for i, word in enumerate(words)}
     made = Tokenizer(kinds.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
     made.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -89,7 +90,8 @@ def embed(kind, models, sentences, size, save):
     encode, peer = tokenizer(models), kind(models)
 
     def run(texts, size):
-        return [peer.vectors([e.ids for e in encode.encode_batch(texts[i:i + size])]) for i in range(0, len(texts), size)]
+        batches = (texts[i:i + size] for i in range(0, len(texts), size))
+        return [peer.vectors([e.ids for e in encode.encode_batch(batch)]) for batch in batches]
 
     def one(text):
         return peer.vectors([encode.encode(text).ids])
