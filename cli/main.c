@@ -3,11 +3,9 @@
 #include "cli/nearest.h"
 #include "cli/output.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -111,22 +109,9 @@ static int dispatch(char **argv, struct sb_error *error)
     return run ? run(argv + 2, error) : unknown(name, error);
 }
 
-/* A standard stream that the caller has closed would be the number of the next file that is opened: messages would end
-   up in it. Reading from what is put there gives nothing, and writing to it fails. */
-static void occupy_standard_streams(void)
-{
-    int fd;
-    do
-        fd = open("/dev/null", O_RDONLY);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-}
-
 int main(int argc, char **argv)
 {
     struct sb_error error = {0};
-    occupy_standard_streams();
     if (argc < 1)
         return SB_EXIT_USAGE;
     signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error of write() */

@@ -1,10 +1,12 @@
 """The command line as its users meet it: what it prints, what it refuses, and that its results are those of the server."""
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -31,6 +33,24 @@ def simbert(*arguments, text=None, status=0, folder=ROOT, **environment):
 def objects(*arguments, **options):
     output, _ = simbert(*arguments, "--json", **options)
     return [json.loads(line) for line in output.splitlines()]
+
+
+@contextlib.contextmanager
+def running(*arguments, **streams):
+    """A command that is talked to while it runs; ended by force when it hangs, so that a test fails instead of waiting."""
+    streams.setdefault("stdout", subprocess.PIPE)
+    process = subprocess.Popen([SIMBERT, *map(str, arguments)], cwd=ROOT, stdin=subprocess.PIPE, **streams)
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    try:
+        yield process
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            with contextlib.suppress(BrokenPipeError, AttributeError):
+                stream.close()
 
 
 def lines(texts):
@@ -120,8 +140,8 @@ def test_which_model(tmp_path):
 # ---- texts in, results out ----
 
 def test_embed_agrees_with_the_reference():
-    rows = [(text, vector) for text, _, vector in golden_vectors() if "\n" not in text and "\r" not in text and "\0" not in text]
-    assert len(rows) > 200
+    rows = [(text, vector) for text, _, vector in golden_vectors() if not re.search("[\n\r\0]", text)][::4]
+    assert len(rows) > 50
     results = objects("embed", text=lines(text for text, _ in rows))
     assert [result["index"] for result in results] == list(range(len(rows)))
     for (text, expected), result in zip(rows, results):
@@ -195,8 +215,7 @@ def test_sources_of_texts(tmp_path):
 
 def test_answers_a_line_at_a_time():
     """A program at the other end of the pipe that waits for each answer gets it."""
-    command = [SIMBERT, "embed", "--model", TINY_DIR, "--json"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with running("embed", "--model", TINY_DIR, "--json") as process:
         for i, text in enumerate(["一", "二", "一"]):
             process.stdin.write((text + "\n").encode())
             process.stdin.flush()
@@ -207,19 +226,16 @@ def test_answers_a_line_at_a_time():
 
 def test_reader_that_leaves():
     """As in "simbert embed | head -1": no message, no failure."""
-    command = [SIMBERT, "embed", "--model", TINY_DIR]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with running("embed", "--model", TINY_DIR, stderr=subprocess.PIPE) as process:
         process.stdin.write("退货\n".encode() * 1000)
         process.stdin.flush()
         process.stdout.readline()
         process.stdout.close()
-        try:
+        with contextlib.suppress(BrokenPipeError):
             for _ in range(50):
                 process.stdin.write("退货\n".encode() * 1000)
-            process.stdin.close()
-        except BrokenPipeError:
-            pass
-        assert process.stderr.read() == b"" and process.wait(LIMIT) == 0
+                process.stdin.flush()
+        assert process.wait(LIMIT) == 0 and process.stderr.read() == b""
 
 
 def test_output_that_fails():
@@ -233,8 +249,7 @@ def test_output_that_fails():
 
 
 def test_interrupted_while_it_waits():
-    command = [SIMBERT, "embed", "--model", TINY_DIR]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with running("embed", "--model", TINY_DIR) as process:
         process.stdin.write(b"x\n")
         process.stdin.flush()
         process.stdout.readline()
@@ -245,15 +260,12 @@ def test_interrupted_while_it_waits():
 def test_progress():
     """On request; otherwise neither with --json nor when the work is short."""
     def slow(*arguments):
-        command = [SIMBERT, "embed", "--model", TINY_DIR, *arguments]
-        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE) as process:
+        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        with running("embed", "--model", TINY_DIR, *arguments, **streams) as process:
             process.stdin.write(b"x\n")
             process.stdin.flush()
             time.sleep(2.5)
-            process.stdin.write(b"x\n")
-            process.stdin.close()
-            return process.stderr.read().decode()
+            return process.communicate(b"x\n")[1].decode()
 
     assert re.match(r"2 texts, \d+ s, [\d.]+ a second\n", slow("--json", "--progress", "always"))
     assert slow("--json") == "" and slow("--progress=never") == ""
@@ -278,6 +290,7 @@ def test_similar(server):
     assert [match["index"] for match in limited["matches"]] == [0, 4]
     output, _ = simbert("similar", "--query", "我要退货", "--top-k", "1", text=lines(texts))
     assert output == f"{scores[0]:.4f}  {texts[0]}\n"
+    assert simbert("similar", "--query", "我要退货", "--top-k", "1", text="\r\n".join(texts))[0] == output
     several, _ = simbert("similar", "--query", "我要退货", "--query", "发票", "--top-k", "1", text=lines(texts))
     assert several == f"我要退货\n  {output}发票\n  " + several.rsplit("\n  ", 1)[1] and texts[1] in several
 
@@ -322,7 +335,8 @@ def test_paraphrase(server):
 
 def test_paraphrase_options():
     def texts(*arguments):
-        return [candidate["text"] for candidate in objects("paraphrase", *arguments, "怎么申请退货")[0]["candidates"]]
+        found, = objects("paraphrase", "--num-candidates", "24", "--max-new-tokens", "12", *arguments, "怎么申请退货")
+        return [candidate["text"] for candidate in found["candidates"]]
 
     assert 1 <= len(texts("--num-beams", "4")) <= 4
     assert all("商品" in text for text in texts("--num-beams", "4", "--force-words", "商品"))
@@ -330,7 +344,7 @@ def test_paraphrase_options():
     assert texts("--seed", "3") == plain and any("怎" in text for text in plain)
     assert not any("怎" in text for text in texts("--seed", "3", "--bad-words", "怎"))
     assert texts("--seed", "3", "--mask", "2:4") != plain
-    assert "怎么申请退货" in texts("--seed", "3", "--no-drop-copies", "--n", "100")
+    assert "怎么申请退货" in texts("--seed", "3", "--no-drop-copies", "--n", "24")
     assert texts("--seed", "3", "--min-similarity", "1.01") == []
 
 
@@ -347,6 +361,11 @@ def test_paraphrase_options():
 def test_paraphrase_refuses(options, words):
     output, errors = simbert("paraphrase", *options, "怎么申请退货", status=1)
     assert output == "" and all(word in errors for word in words), errors
+
+
+def test_the_first_text_that_fails_is_named():
+    _, errors = simbert("paraphrase", "--threads", "3", "--n", "1", "--num-candidates", "1", "退货", *[""] * 9, status=1)
+    assert "text 2:" in errors
 
 
 def test_paraphrase_with_a_model_that_only_embeds(embedding_only):
@@ -424,11 +443,11 @@ def test_convert_refuses(tmp_path):
 
 
 def test_bench():
-    few = ["--count", "3", "--repeat", "1"]
+    few = ["--count", "3", "--repeat", "1", "--model", TINY_DIR]
     embed, = objects("bench", "embed", *few)
     assert embed["bench"] == "embed" and embed["threads"] == 1 and embed["texts"] == 3 and embed["tokens"] > 12
     assert embed["tokens_per_second"] > 0 and embed["latency_ms_p50"] > 0
-    paraphrase = objects("bench", "paraphrase", *few)
+    paraphrase = objects("bench", "paraphrase", "--count", "3", "--repeat", "1")
     assert [(one["mode"], one["candidates"]) for one in paraphrase] == [("top_k 5", 20), ("top_p 0.95", 20), ("beam 4", 4)]
     assert all(one["generated_tokens"] == 3 * 12 * one["candidates"] and one["ms_p50"] > 0 for one in paraphrase)
     tokenize, = objects("bench", "tokenize", *few)
