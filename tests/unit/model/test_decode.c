@@ -7,31 +7,16 @@
 #include "model/decode.h"
 #include "model/logits_processors.h"
 #include "model/sampling.h"
+#include "tests/unit/model/count_allocations.h"
 #include "tests/unit/support.h"
 
-#include <dlfcn.h>
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { VOCAB = 40, END = 3, PROMPT = 4, MAX_NEW = 12, MOST_SLOTS = 4096 };
 static const int32_t prompt[PROMPT] = {2, 11, 12, 3};
-
-/* Counts the allocations of this process while `counting` is set. */
-static atomic_bool counting;
-static atomic_int allocations;
-
-void *malloc(size_t size)
-{
-    static void *(*next)(size_t);
-    if (!next)
-        next = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
-    if (atomic_load(&counting))
-        atomic_fetch_add(&allocations, 1);
-    return next(size);
-}
 
 static uint64_t hash_of(const int32_t *history, size_t length)
 {
@@ -367,7 +352,7 @@ START_TEST(decoding_allocates_nothing)
         float logits[VOCAB];
         memset(&cache, 0, sizeof cache);
         script(logits, prompt, PROMPT);
-        atomic_store(&counting, true);
+        allocations_begin();
         sb_decoder_start(decoder, logits);
         while (!sb_decoder_finished(decoder))
             for (size_t i = 0; i < sb_decoder_rows(decoder); i++)
@@ -375,14 +360,10 @@ START_TEST(decoding_allocates_nothing)
                     script(logits, row.history, row.length);
                     sb_decoder_accept(decoder, i, logits);
                 }
-        atomic_store(&counting, false);
-        ck_assert_int_eq(atomic_load(&allocations), 0);
+        ck_assert_int_eq(allocations_end(), 0);
         sb_decoder_free(decoder);
     }
-    atomic_store(&counting, true);
-    void *volatile counted = malloc(1);
-    free(counted);
-    ck_assert_int_eq(atomic_load(&allocations), 1);
+    ck_assert(allocations_are_counted());
 }
 END_TEST
 

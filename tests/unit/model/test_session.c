@@ -5,30 +5,15 @@
 #include "model/session.h"
 #include "base/random.h"
 #include "model/task.h"
+#include "tests/unit/model/count_allocations.h"
 #include "tests/unit/support.h"
 
-#include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_LENGTH = 64 };
-
-/* Counts the allocations of this process while `counting` is set. */
-static atomic_bool counting;
-static atomic_int allocations;
-
-void *malloc(size_t size)
-{
-    static void *(*next)(size_t);
-    if (!next)
-        next = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
-    if (atomic_load(&counting))
-        atomic_fetch_add(&allocations, 1);
-    return next(size);
-}
 
 static struct sb_model *open_model(const char *dir)
 {
@@ -250,16 +235,12 @@ START_TEST(nothing_is_allocated_while_computing)
         {.ids = ids, .length = 16, .prefix = 16, .want = SB_WANT_VECTOR, .cache = cache},
         {.ids = ids, .length = 9, .prefix = 4, .want = SB_WANT_ALL_LOGITS | SB_WANT_HIDDEN},
         {.ids = ids, .length = 1, .is_step = true, .position = 16, .cache = cache, .want = SB_WANT_LOGITS}};
-    void *volatile proof = malloc(1); /* resolves the real malloc */
-    free(proof);
-    atomic_store(&allocations, 0);
-    atomic_store(&counting, true);
-    proof = malloc(1); /* proves that the count works */
-    free(proof);
+    ck_assert(allocations_are_counted());
+    allocations_begin();
     enum sb_status status = sb_session_forward(session, rows, 3, NULL);
-    atomic_store(&counting, false);
+    int allocations = allocations_end();
     ck_assert_int_eq(status, SB_OK);
-    ck_assert_int_eq(atomic_load(&allocations), 1);
+    ck_assert_int_eq(allocations, 0);
     sb_kv_cache_free(cache);
     sb_batch_free(batch);
     sb_session_free(session);
