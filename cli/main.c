@@ -40,7 +40,7 @@ static void put_help(struct sb_buffer *out)
                    "\n"
                    "Examples:\n"
                    "  simbert embed 怎么申请退货\n"
-                   "  simbert similar --query 东西不想要了 怎么申请退货 怎么开发票 忘记密码怎么办\n"
+                   "  simbert similar --query 怎么把东西退掉 怎么申请退货 怎么开发票 忘记密码怎么办\n"
                    "  simbert paraphrase 怎么申请退货\n"
                    "  simbert serve --port 8080\n"
                    "\n"

@@ -186,8 +186,8 @@ int sb_command_similar(char **argv, struct sb_error *error)
         "number\n"
         "among the lines, from 0. To ask the same texts often, keep them in a collection of \"simbert serve\".\n";
     static const char examples[] =
-        "  simbert similar --query 东西不想要了 怎么申请退货 怎么开发票 忘记密码怎么办\n"
-        "  simbert similar --query 东西不想要了 --top-k 3 < questions.txt\n"
+        "  simbert similar --query 怎么把东西退掉 怎么申请退货 怎么开发票 忘记密码怎么办\n"
+        "  simbert similar --query 怎么把东西退掉 --top-k 3 < questions.txt\n"
         "  simbert similar --query 退货 --query 发票 --min-score 0.8 --json --input questions.txt\n";
     struct settings settings = {.top_k = 10, .min_score = -1, .texts = sb_text_choice_defaults()};
     const struct sb_option options[] = {
