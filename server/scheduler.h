@@ -53,6 +53,7 @@ struct sb_job {
     void *context;
     /* Filled in by the scheduler. */
     int64_t submitted_ns, started_ns, finished_ns; /* started: its first pass began; 0 if it never did */
+    bool served; /* has had rows in a pass */
     struct sb_job *next;
 };
 
