@@ -281,17 +281,17 @@ static void note_pass(void *context, size_t rows, size_t tokens)
         largest->tokens = tokens;
 }
 
-START_TEST(passes_keep_to_the_budget)
+/* Runs ten tasks of 30 rows; returns the statistics. */
+static struct sb_scheduler_stats run_ten(struct largest *largest, size_t max_tokens, size_t max_rows)
 {
-    struct largest largest = {0};
     struct unit units[10];
     struct sb_scheduler *s;
     struct sb_scheduler_options o = sb_scheduler_defaults();
     o.threads = 1;
-    o.max_batch_tokens = 100;
-    o.max_batch_rows = 9;
+    o.max_batch_tokens = max_tokens;
+    o.max_batch_rows = max_rows;
     o.on_pass = note_pass;
-    o.context = &largest;
+    o.context = largest;
     ck_assert_int_eq(sb_scheduler_new(&s, &o, NULL), SB_OK);
     for (size_t i = 0; i < 10; i++) {
         unit_init(&units[i], 30, i < 5 ? 7 : 24);
@@ -300,13 +300,31 @@ START_TEST(passes_keep_to_the_budget)
     for (size_t i = 0; i < 10; i++)
         ck_assert_int_eq(wait_for(&units[i]), SB_OK);
     struct sb_scheduler_stats stats = sb_scheduler_stats(s);
-    ck_assert_uint_le(largest.tokens, 100);
-    ck_assert_uint_gt(largest.tokens, 70);
-    ck_assert_uint_eq(largest.rows, 9);
+    sb_scheduler_free(s);
     ck_assert_int_eq(stats.rows, 300);
     ck_assert_int_eq(stats.tokens, 150 * 7 + 150 * 24);
-    sb_scheduler_free(s);
     ck_assert_uint_eq(stats.queued + stats.running, 0);
+    return stats;
+}
+
+START_TEST(passes_keep_to_the_budget)
+{
+    struct largest few_tokens = {0}, few_rows = {0};
+    run_ten(&few_tokens, 30, 9);
+    ck_assert_uint_le(few_tokens.tokens, 30);
+    ck_assert_uint_ge(few_tokens.tokens, 24);
+    run_ten(&few_rows, 512, 3);
+    ck_assert_uint_eq(few_rows.rows, 3);
+}
+END_TEST
+
+/* Tasks that have had a pass share 48 tokens of each later one: what they need in all says how many passes that takes at least. Each
+   may have had 32 tokens more, in its first. */
+START_TEST(long_work_leaves_passes_short)
+{
+    struct largest largest = {0};
+    struct sb_scheduler_stats stats = run_ten(&largest, 512, 128);
+    ck_assert_int_ge(stats.passes, (stats.tokens - 10 * 32) / 48);
 }
 END_TEST
 
@@ -486,6 +504,7 @@ int main(void)
     tcase_add_test(tests, equal_tasks_get_equal_shares);
     tcase_add_test(tests, a_long_row_comes_to_its_turn_among_many_short_ones);
     tcase_add_test(tests, passes_keep_to_the_budget);
+    tcase_add_test(tests, long_work_leaves_passes_short);
     tcase_add_test(tests, a_full_queue_refuses_but_not_what_continues);
     tcase_add_test(tests, past_its_deadline_a_job_computes_nothing);
     tcase_add_test(tests, a_cancelled_job_ends);
