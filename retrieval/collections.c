@@ -1,32 +1,21 @@
 /*
- * Opening and closing the store; creating, describing and dropping collections.
+ * The list of collections: finding, holding, creating, describing and dropping them.
  */
-#include "base/utf8.h"
-#include "kernels/kernels.h"
 #include "retrieval/store_impl.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { MAX_DIMENSIONS = 16384 };
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored vectors are little-endian and are read as they lie");
 
-void sb_collection_free(struct sb_collection *collection)
+enum sb_status sb_store_no_memory(const struct sb_store *store, struct sb_error *error)
 {
-    if (!collection)
-        return;
-    sb_index_free(&collection->index);
-    free(collection);
+    return sb_fail(error, SB_NO_MEMORY, "%s: no memory for its collections", store->path);
 }
 
-static struct sb_collection *collection_new(const struct sb_collection_info *info, int64_t key)
+struct sb_collection *sb_collection_new(const struct sb_collection_info *info, int64_t key)
 {
     struct sb_collection *c = calloc(1, sizeof *c);
     if (!c || !sb_index_init(&c->index, (size_t)info->dimensions)) {
@@ -35,7 +24,16 @@ static struct sb_collection *collection_new(const struct sb_collection_info *inf
     }
     c->info = *info;
     c->key = key;
+    atomic_init(&c->holders, 1);
     return c;
+}
+
+void sb_collection_release(struct sb_collection *collection)
+{
+    if (!collection || atomic_fetch_sub(&collection->holders, 1) > 1)
+        return;
+    sb_index_free(&collection->index);
+    free(collection);
 }
 
 /* The place of a name in the sorted array, and whether it is there. */
@@ -67,187 +65,75 @@ struct sb_collection *sb_collection_find(const struct sb_store *store, const cha
     return NULL;
 }
 
-/* Makes room for one more, so that adding it can not fail. Under `list`, writing. */
-static bool reserve_place(struct sb_store *store)
+bool sb_collection_reserve_place(struct sb_store *store)
 {
+    pthread_rwlock_wrlock(&store->list);
     struct sb_collection **grown = realloc(store->collections, (store->count + 1) * sizeof *grown);
     if (grown)
         store->collections = grown;
+    pthread_rwlock_unlock(&store->list);
     return grown != NULL;
 }
 
-/* Takes the collection. Under `list`, writing, after reserve_place. */
-static void add_collection(struct sb_store *store, struct sb_collection *collection)
+void sb_collection_add(struct sb_store *store, struct sb_collection *collection)
 {
     size_t place;
+    pthread_rwlock_wrlock(&store->list);
     find_place(store, collection->info.name, &place);
     memmove(store->collections + place + 1, store->collections + place,
             (store->count - place) * sizeof *store->collections);
     store->collections[place] = collection;
     store->count++;
+    pthread_rwlock_unlock(&store->list);
 }
 
-static enum sb_status no_memory(const struct sb_store *store, struct sb_error *error)
+/* Finds a collection and counts the caller among its holders. */
+static struct sb_collection *hold(struct sb_store *store, const char *name, struct sb_error *error)
 {
-    return sb_fail(error, SB_NO_MEMORY, "%s: no memory for its collections", store->path);
+    pthread_rwlock_rdlock(&store->list);
+    struct sb_collection *c = sb_collection_find(store, name, error);
+    if (c)
+        atomic_fetch_add(&c->holders, 1);
+    pthread_rwlock_unlock(&store->list);
+    return c;
 }
 
-/* Copies a text column into a field; false when it does not fit. */
-static bool copy_column(char *field, size_t size, sqlite3_stmt *statement, int column)
+static enum sb_status load_by_name(struct sb_store *store, const char *name, struct sb_error *error)
 {
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    int written = snprintf(field, size, "%s", text ? text : "");
-    return written >= 0 && (size_t)written < size;
+    pthread_mutex_lock(&store->writer);
+    struct sb_collection *c = sb_collection_find(store, name, error);
+    enum sb_status status = c ? sb_collection_load(store, c, error) : SB_NOT_FOUND;
+    pthread_mutex_unlock(&store->writer);
+    return status;
 }
 
-static enum sb_status load_collection_row(struct sb_store *store, sqlite3_stmt *statement, struct sb_error *error)
-{
-    struct sb_collection_info info = {.dimensions = sqlite3_column_int(statement, 4),
-                                      .created_at = sqlite3_column_int64(statement, 5)};
-    if (!copy_column(info.name, sizeof info.name, statement, 1) ||
-        !copy_column(info.model_name, sizeof info.model_name, statement, 2) ||
-        !copy_column(info.model_hash, sizeof info.model_hash, statement, 3) || info.dimensions < 1 ||
-        info.dimensions > MAX_DIMENSIONS)
-        return sb_fail(error, SB_CORRUPT, "%s: collection '%.64s' has impossible properties", store->path, info.name);
-    struct sb_collection *collection = collection_new(&info, sqlite3_column_int64(statement, 0));
-    if (!collection || !reserve_place(store)) {
-        sb_collection_free(collection);
-        return no_memory(store, error);
-    }
-    add_collection(store, collection);
-    return SB_OK;
-}
-
-static enum sb_status load_sentence_row(struct sb_store *store, struct sb_collection *c, sqlite3_stmt *statement,
+enum sb_status sb_collection_begin_read(struct sb_store *store, const char *name, struct sb_collection **collection,
                                         struct sb_error *error)
 {
-    struct sb_sentence sentence = {.id = (const char *)sqlite3_column_text(statement, 1),
-                                   .text = (const char *)sqlite3_column_text(statement, 2),
-                                   .text_size = (size_t)sqlite3_column_bytes(statement, 2),
-                                   .metadata = (const char *)sqlite3_column_text(statement, 3)};
-    const void *vector = sqlite3_column_blob(statement, 4);
-    size_t bytes = (size_t)sqlite3_column_bytes(statement, 4), expected = c->index.dimensions * sizeof(float);
-    if (!sentence.id || !sentence.text || !vector || bytes != expected)
-        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has a vector of %zu bytes, not %zu",
-                       store->path, (long long)sqlite3_column_int64(statement, 0), c->info.name, bytes, expected);
-    struct sb_item *item = sb_item_new(&sentence);
-    if (!item || !sb_index_reserve(&c->index, 1)) {
-        free(item);
-        return no_memory(store, error);
+    for (;;) {
+        struct sb_collection *c = hold(store, name, error);
+        if (!c)
+            return SB_NOT_FOUND;
+        pthread_rwlock_rdlock(&c->index.lock);
+        if (c->loaded) {
+            *collection = c;
+            return SB_OK;
+        }
+        sb_collection_end_read(c);
+        /* By name and once more from the start: what was held may have been dropped in the meantime. */
+        enum sb_status status = load_by_name(store, name, error);
+        if (status != SB_OK)
+            return status;
     }
-    sb_index_put(&c->index, item, vector);
-    const float *stored = c->index.matrix + (c->index.rows - 1) * c->index.dimensions; /* aligned, unlike the column */
-    for (size_t i = 0; i < c->index.dimensions; i++)
-        if (!isfinite(stored[i]))
-            return sb_fail(error, SB_CORRUPT,
-                           "%s: sentence %lld of collection '%s': element %zu of its vector is not finite", store->path,
-                           (long long)sqlite3_column_int64(statement, 0), c->info.name, i);
-    return SB_OK;
 }
 
-/* Calls row() for each row of a query. */
-static enum sb_status each_row(struct sb_store *store, const char *sql, int64_t key, struct sb_collection *collection,
-                               struct sb_error *error)
+void sb_collection_end_read(struct sb_collection *collection)
 {
-    sqlite3_stmt *statement = NULL;
-    enum sb_status status = SB_OK;
-    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
-    if (code == SQLITE_OK && collection)
-        code = sqlite3_bind_int64(statement, 1, key);
-    while (code == SQLITE_OK && status == SB_OK) {
-        code = sqlite3_step(statement);
-        if (code != SQLITE_ROW)
-            break;
-        status = collection ? load_sentence_row(store, collection, statement, error)
-                            : load_collection_row(store, statement, error);
-        code = SQLITE_OK;
-    }
-    if (status == SB_OK && code != SQLITE_DONE)
-        status = sb_sqlite_fail(store, code, "reading the collections", error);
-    sqlite3_finalize(statement);
-    return status;
+    pthread_rwlock_unlock(&collection->index.lock);
+    sb_collection_release(collection);
 }
 
-enum sb_status sb_collections_load(struct sb_store *store, struct sb_error *error)
-{
-    enum sb_status status = each_row(
-        store, "SELECT id, name, model_name, model_hash, dimensions, created_at FROM collections", 0, NULL, error);
-    for (size_t i = 0; status == SB_OK && i < store->count; i++)
-        status = each_row(
-            store, "SELECT sequence, id, text, metadata, vector FROM sentences WHERE collection = ? ORDER BY sequence",
-            store->collections[i]->key, store->collections[i], error);
-    return status;
-}
-
-/* One process a database: the lock is gone with the process, however it ends. */
-static enum sb_status take_lock(struct sb_store *store, struct sb_error *error)
-{
-    char *path = NULL;
-    if (asprintf(&path, "%s.lock", store->path) < 0)
-        return no_memory(store, error);
-    enum sb_status status = SB_OK;
-    store->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (store->lock_file < 0)
-        status = sb_fail(error, SB_IO, "%s: %s", path, strerror(errno));
-    else if (flock(store->lock_file, LOCK_EX | LOCK_NB) != 0)
-        status = errno == EWOULDBLOCK
-                     ? sb_fail(error, SB_CONFLICT, "%s: another simbert process has this database open", store->path)
-                     : sb_fail(error, SB_IO, "%s: %s", path, strerror(errno));
-    free(path);
-    return status;
-}
-
-enum sb_status sb_store_open(struct sb_store **store, const char *path, const struct sb_kernels *kernels,
-                             struct sb_error *error)
-{
-    *store = NULL;
-    struct sb_store *s = calloc(1, sizeof *s);
-    if (!s || !(s->path = strdup(path))) {
-        free(s);
-        return sb_fail(error, SB_NO_MEMORY, "%s: no memory to open the database", path);
-    }
-    pthread_mutex_init(&s->writer, NULL);
-    pthread_rwlockattr_t attributes;
-    pthread_rwlockattr_init(&attributes);
-    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&s->list, &attributes);
-    pthread_rwlockattr_destroy(&attributes);
-    s->lock_file = -1;
-    enum sb_status status = SB_OK;
-    s->kernels = kernels ? kernels : sb_kernels_choose(NULL, error);
-    if (!s->kernels)
-        status = error ? error->status : SB_INVALID;
-    if (status == SB_OK)
-        status = take_lock(s, error);
-    if (status == SB_OK)
-        status = sb_schema_open(s, error);
-    if (status == SB_OK)
-        status = sb_collections_load(s, error);
-    if (status != SB_OK) {
-        sb_store_close(s);
-        return status;
-    }
-    *store = s;
-    return SB_OK;
-}
-
-void sb_store_close(struct sb_store *store)
-{
-    if (!store)
-        return;
-    for (size_t i = 0; i < store->count; i++)
-        sb_collection_free(store->collections[i]);
-    free(store->collections);
-    sqlite3_close(store->db);
-    if (store->lock_file >= 0)
-        close(store->lock_file);
-    pthread_mutex_destroy(&store->writer);
-    pthread_rwlock_destroy(&store->list);
-    free(store->path);
-    free(store);
-}
-
-static enum sb_status check_info(const struct sb_collection_info *info, struct sb_error *error)
+enum sb_status sb_collection_info_check(const struct sb_collection_info *info, struct sb_error *error)
 {
     const char *name = info->name;
     size_t length = strnlen(name, sizeof info->name);
@@ -293,26 +179,23 @@ static enum sb_status create_new(struct sb_store *store, const struct sb_collect
     struct sb_collection_info info = *wanted;
     info.created_at = (int64_t)time(NULL);
     info.count = 0;
-    struct sb_collection *collection = collection_new(&info, 0);
-    pthread_rwlock_wrlock(&store->list);
-    bool room = reserve_place(store);
-    pthread_rwlock_unlock(&store->list);
-    enum sb_status status = collection && room ? insert_collection(store, &info, error) : no_memory(store, error);
+    struct sb_collection *collection = sb_collection_new(&info, 0);
+    bool room = collection && sb_collection_reserve_place(store);
+    enum sb_status status = room ? insert_collection(store, &info, error) : sb_store_no_memory(store, error);
     if (status != SB_OK) {
-        sb_collection_free(collection);
+        sb_collection_release(collection);
         return status;
     }
     collection->key = sqlite3_last_insert_rowid(store->db);
-    pthread_rwlock_wrlock(&store->list);
-    add_collection(store, collection);
-    pthread_rwlock_unlock(&store->list);
+    collection->loaded = true;
+    sb_collection_add(store, collection);
     return SB_OK;
 }
 
 enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info, bool *created,
                                struct sb_error *error)
 {
-    enum sb_status status = check_info(info, error);
+    enum sb_status status = sb_collection_info_check(info, error);
     if (status != SB_OK)
         return status;
     pthread_mutex_lock(&store->writer);
@@ -338,7 +221,8 @@ static struct sb_collection_info describe(struct sb_collection *collection)
 {
     struct sb_collection_info info = collection->info;
     pthread_rwlock_rdlock(&collection->index.lock);
-    info.count = (int64_t)collection->index.live;
+    if (collection->loaded)
+        info.count = (int64_t)collection->index.live;
     pthread_rwlock_unlock(&collection->index.lock);
     return info;
 }
@@ -346,12 +230,12 @@ static struct sb_collection_info describe(struct sb_collection *collection)
 enum sb_status sb_store_describe(struct sb_store *store, const char *collection, struct sb_collection_info *info,
                                  struct sb_error *error)
 {
-    pthread_rwlock_rdlock(&store->list);
-    struct sb_collection *c = sb_collection_find(store, collection, error);
-    if (c)
-        *info = describe(c);
-    pthread_rwlock_unlock(&store->list);
-    return c ? SB_OK : SB_NOT_FOUND;
+    struct sb_collection *c = hold(store, collection, error);
+    if (!c)
+        return SB_NOT_FOUND;
+    *info = describe(c);
+    sb_collection_release(c);
+    return SB_OK;
 }
 
 enum sb_status sb_store_list(struct sb_store *store, struct sb_collection_info **infos, size_t *count,
@@ -363,7 +247,7 @@ enum sb_status sb_store_list(struct sb_store *store, struct sb_collection_info *
     for (size_t i = 0; *infos && i < store->count; i++)
         (*infos)[i] = describe(store->collections[i]);
     pthread_rwlock_unlock(&store->list);
-    return *infos ? SB_OK : no_memory(store, error);
+    return *infos ? SB_OK : sb_store_no_memory(store, error);
 }
 
 static enum sb_status delete_collection(struct sb_store *store, int64_t key, struct sb_error *error)
@@ -386,13 +270,13 @@ enum sb_status sb_store_drop(struct sb_store *store, const char *collection, str
     enum sb_status status = c ? delete_collection(store, c->key, error) : SB_NOT_FOUND;
     if (status == SB_OK) {
         size_t place;
-        pthread_rwlock_wrlock(&store->list); /* waits for the searches that still read it */
+        pthread_rwlock_wrlock(&store->list);
         find_place(store, collection, &place);
         memmove(store->collections + place, store->collections + place + 1,
                 (store->count - place - 1) * sizeof *store->collections);
         store->count--;
         pthread_rwlock_unlock(&store->list);
-        sb_collection_free(c);
+        sb_collection_release(c);
     }
     pthread_mutex_unlock(&store->writer);
     return status;

@@ -1,13 +1,16 @@
 /*
- * The database file: opening, recognising, creating. Each schema version is a step from the one before; user_version says how many
- * have been taken.
+ * The database file: opening, recognising, creating. Each schema version is a step from the one before; user_version
+ * says how many have been taken.
  */
 #include "retrieval/store_impl.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { APPLICATION_ID = 0x53424D54 /* "SBMT" */ };
+enum {
+    APPLICATION_ID = 0x53424D54, /* "SBMT" */
+    BUSY_TIMEOUT_MS = 5000,      /* for a moment's lock by a tool that looks after the file, such as a backup */
+};
 
 static const char *const steps[] = {
     /* 1 */
@@ -26,6 +29,9 @@ enum sb_status sb_sqlite_fail(const struct sb_store *store, int code, const char
 {
     enum sb_status status = SB_INTERNAL;
     switch (code & 0xFF) {
+    /* Our statements are fixed, and what they write keeps the constraints: with a sound file these two can not be. */
+    case SQLITE_ERROR:
+    case SQLITE_CONSTRAINT:
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: status = SB_CORRUPT; break;
     case SQLITE_NOMEM: status = SB_NO_MEMORY; break;
@@ -49,7 +55,7 @@ enum sb_status sb_sqlite_run(const struct sb_store *store, const char *sql, cons
     return code == SQLITE_OK ? SB_OK : sb_sqlite_fail(store, code, doing, error);
 }
 
-static enum sb_status read_int(const struct sb_store *store, const char *sql, int64_t *value, struct sb_error *error)
+enum sb_status sb_sqlite_int(const struct sb_store *store, const char *sql, int64_t *value, struct sb_error *error)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
@@ -79,18 +85,23 @@ static enum sb_status migrate(struct sb_store *store, int64_t version, struct sb
 static enum sb_status recognise(struct sb_store *store, struct sb_error *error)
 {
     int64_t application = 0, version = 0, tables = 0;
-    enum sb_status status = read_int(store, "PRAGMA application_id", &application, error);
+    enum sb_status status = sb_sqlite_int(store, "PRAGMA application_id", &application, error);
     if (status == SB_OK)
-        status = read_int(store, "PRAGMA user_version", &version, error);
+        status = sb_sqlite_int(store, "PRAGMA user_version", &version, error);
     if (status == SB_OK)
-        status = read_int(store, "SELECT count(*) FROM sqlite_schema", &tables, error);
+        status = sb_sqlite_int(store, "SELECT count(*) FROM sqlite_schema", &tables, error);
     if (status != SB_OK)
         return status;
-    if (tables > 0 && application != APPLICATION_ID)
+    if (tables == 0 && application == 0 && version == 0)
+        return migrate(store, 0, error);
+    if (application != APPLICATION_ID)
         return sb_fail(error, SB_INVALID, "%s: a database of another program; it is left as it is", store->path);
     if (version > SCHEMA_VERSION)
         return sb_fail(error, SB_UNSUPPORTED, "%s: schema version %lld is newer than this program's %d", store->path,
                        (long long)version, SCHEMA_VERSION);
+    if (version < 1)
+        return sb_fail(error, SB_CORRUPT, "%s: schema version %lld; the first one is 1", store->path,
+                       (long long)version);
     return version < SCHEMA_VERSION ? migrate(store, version, error) : SB_OK;
 }
 
@@ -123,6 +134,7 @@ enum sb_status sb_schema_open(struct sb_store *store, struct sb_error *error)
     if (code != SQLITE_OK)
         return sb_sqlite_fail(store, code, "opening the database", error);
     sqlite3_extended_result_codes(store->db, 1);
+    sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
     enum sb_status status = recognise(store, error);
     return status == SB_OK ? make_durable(store, error) : status;
 }

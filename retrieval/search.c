@@ -1,6 +1,6 @@
 /*
- * Exact search: every vector is scored against every query, a block of rows at a time so that a block that was read for one query
- * is still in the cache for the next; the best k of a query stay in a heap whose root is the worst of them.
+ * Exact search: every vector is scored against every query, a block of rows at a time so that a block that was read for
+ * one query is still in the cache for the next; the best k of a query stay in a heap whose root is the worst of them.
  */
 #include "kernels/kernels.h"
 #include "retrieval/store_impl.h"
@@ -142,8 +142,8 @@ static enum sb_status check_search(const struct sb_search *search, size_t dimens
     return SB_OK;
 }
 
-/* Under `list`. */
-static enum sb_status search_collection(const struct sb_store *store, struct sb_collection *c,
+/* Under the index's lock. */
+static enum sb_status search_collection(const struct sb_store *store, const struct sb_collection *c,
                                         const struct sb_search *search, struct sb_search_results *results,
                                         struct sb_error *error)
 {
@@ -156,12 +156,10 @@ static enum sb_status search_collection(const struct sb_store *store, struct sb_
     for (size_t q = 0; good && q < search->queries; q++)
         heaps[q].hits = hits + q * search->top_k;
     if (good) {
-        pthread_rwlock_rdlock(&c->index.lock);
         score_all(heaps, &c->index, search, store->kernels);
         for (size_t q = 0; q < search->queries; q++)
             sort_heap(&heaps[q]);
         good = copy_matches(results, heaps, search->queries, &c->index);
-        pthread_rwlock_unlock(&c->index.lock);
     }
     free(heaps);
     free(hits);
@@ -172,9 +170,11 @@ enum sb_status sb_store_search(struct sb_store *store, const char *collection, c
                                struct sb_search_results *results, struct sb_error *error)
 {
     *results = (struct sb_search_results){0};
-    pthread_rwlock_rdlock(&store->list);
-    struct sb_collection *c = sb_collection_find(store, collection, error);
-    enum sb_status status = c ? search_collection(store, c, search, results, error) : SB_NOT_FOUND;
-    pthread_rwlock_unlock(&store->list);
+    struct sb_collection *c;
+    enum sb_status status = sb_collection_begin_read(store, collection, &c, error);
+    if (status == SB_OK) {
+        status = search_collection(store, c, search, results, error);
+        sb_collection_end_read(c);
+    }
     return status;
 }

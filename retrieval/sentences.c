@@ -1,72 +1,11 @@
 /*
- * Changing and reading the sentences of a collection. A change is checked whole, made in one transaction, and shown in memory
- * only when that is on disk.
+ * Changing and reading the sentences of a collection. A change is checked whole, made in one transaction, and shown in
+ * memory only when that is on disk.
  */
-#include "base/json.h"
-#include "base/utf8.h"
 #include "retrieval/store_impl.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static enum sb_status check_id(const char *id, size_t index, struct sb_error *error)
-{
-    size_t length = id ? strlen(id) : 0, at = 0;
-    if (length == 0)
-        return sb_fail(error, SB_INVALID, "sentence %zu has no id", index);
-    if (length > SB_SENTENCE_ID_MAX)
-        return sb_fail(error, SB_INVALID, "sentence %zu: its id has %zu bytes; at most %d are allowed", index, length,
-                       SB_SENTENCE_ID_MAX);
-    while (at < length) {
-        int32_t c = sb_utf8_next(id, length, &at);
-        if (c < 0x20 || c == 0x7F)
-            return sb_fail(error, SB_INVALID, "sentence %zu: its id holds a control character or is not UTF-8", index);
-    }
-    return SB_OK;
-}
-
-static enum sb_status check_metadata(const char *metadata, size_t index, struct sb_error *error)
-{
-    cJSON *json;
-    size_t size = metadata ? strlen(metadata) : 0;
-    if (!metadata)
-        return SB_OK;
-    if (size > SB_SENTENCE_METADATA_MAX)
-        return sb_fail(error, SB_INVALID, "sentence %zu: its metadata has %zu bytes; at most %d are allowed", index,
-                       size, SB_SENTENCE_METADATA_MAX);
-    enum sb_status status = sb_json_parse(&json, metadata, size, error);
-    if (status != SB_OK)
-        return sb_fail_context(error, status, "sentence %zu: metadata", index);
-    if (!cJSON_IsObject(json))
-        status = sb_fail(error, SB_INVALID, "sentence %zu: its metadata is not a JSON object", index);
-    cJSON_Delete(json);
-    return status;
-}
-
-static enum sb_status check_vector(const float *vector, size_t dimensions, size_t index, struct sb_error *error)
-{
-    if (!vector)
-        return sb_fail(error, SB_INVALID, "sentence %zu has no vector", index);
-    for (size_t i = 0; i < dimensions; i++)
-        if (!isfinite(vector[i]))
-            return sb_fail(error, SB_INVALID, "sentence %zu: element %zu of its vector is not finite", index, i);
-    return SB_OK;
-}
-
-static enum sb_status check_sentence(const struct sb_sentence *s, size_t dimensions, size_t index,
-                                     struct sb_error *error)
-{
-    enum sb_status status = check_id(s->id, index, error);
-    if (status == SB_OK && (!s->text || s->text_size > SB_SENTENCE_TEXT_MAX))
-        status = sb_fail(error, SB_INVALID, "sentence %zu: its text has %zu bytes; at most %d are allowed", index,
-                         s->text ? s->text_size : 0, SB_SENTENCE_TEXT_MAX);
-    if (status == SB_OK && !sb_utf8_valid(s->text, s->text_size, NULL))
-        status = sb_fail(error, SB_INVALID, "sentence %zu: its text is not UTF-8", index);
-    if (status == SB_OK)
-        status = check_metadata(s->metadata, index, error);
-    return status == SB_OK ? check_vector(s->vector, dimensions, index, error) : status;
-}
 
 static int by_id(const void *a, const void *b)
 {
@@ -192,9 +131,9 @@ static enum sb_status upsert(struct sb_store *store, const char *collection, con
     if (strcmp(c.collection->info.model_hash, model_hash) != 0)
         return sb_fail(error, SB_CONFLICT, "collection '%s' holds vectors of model '%s' (%.16s), not of %.16s",
                        collection, c.collection->info.model_name, c.collection->info.model_hash, model_hash);
-    enum sb_status status = SB_OK;
+    enum sb_status status = sb_collection_load(store, c.collection, error);
     for (size_t i = 0; status == SB_OK && i < n; i++)
-        status = check_sentence(&sentences[i], c.collection->index.dimensions, i, error);
+        status = sb_sentence_check(&sentences[i], c.collection->index.dimensions, i, error);
     if (status == SB_OK)
         status = check_unique(sentences, n, error);
     if (status == SB_OK)
@@ -250,7 +189,9 @@ enum sb_status sb_store_delete(struct sb_store *store, const char *collection, c
         named[i].id = ids[i];
     pthread_mutex_lock(&store->writer);
     struct change c = {store, sb_collection_find(store, collection, error), named, n, NULL};
-    enum sb_status status = c.collection ? in_transaction(&c, delete_all, error) : SB_NOT_FOUND;
+    enum sb_status status = c.collection ? sb_collection_load(store, c.collection, error) : SB_NOT_FOUND;
+    if (status == SB_OK)
+        status = in_transaction(&c, delete_all, error);
     if (status == SB_OK) {
         pthread_rwlock_wrlock(&c.collection->index.lock);
         for (size_t i = 0; i < n; i++)
@@ -305,22 +246,17 @@ enum sb_status sb_store_get(struct sb_store *store, const char *collection, cons
                             struct sb_error *error)
 {
     *out = (struct sb_sentences){0};
-    enum sb_status status = SB_NOT_FOUND;
-    pthread_rwlock_rdlock(&store->list);
-    struct sb_collection *c = sb_collection_find(store, collection, error);
-    if (c) {
-        pthread_rwlock_rdlock(&c->index.lock);
-        int64_t found = sb_index_find(&c->index, id);
-        size_t row = (size_t)found;
-        if (found == SB_NO_ROW)
-            sb_fail(error, SB_NOT_FOUND, "collection '%s' has no sentence '%.100s'", collection, id);
-        else if (copy_rows(out, &c->index, &row, 1, true))
-            status = SB_OK;
-        else
-            status = sb_fail(error, SB_NO_MEMORY, "no memory for a sentence");
-        pthread_rwlock_unlock(&c->index.lock);
-    }
-    pthread_rwlock_unlock(&store->list);
+    struct sb_collection *c;
+    enum sb_status status = sb_collection_begin_read(store, collection, &c, error);
+    if (status != SB_OK)
+        return status;
+    int64_t found = sb_index_find(&c->index, id);
+    size_t row = (size_t)found;
+    if (found == SB_NO_ROW)
+        status = sb_fail(error, SB_NOT_FOUND, "collection '%s' has no sentence '%.100s'", collection, id);
+    else if (!copy_rows(out, &c->index, &row, 1, true))
+        status = sb_fail(error, SB_NO_MEMORY, "no memory for a sentence");
+    sb_collection_end_read(c);
     return status;
 }
 
@@ -346,14 +282,11 @@ enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, c
                                struct sb_sentences *out, struct sb_error *error)
 {
     *out = (struct sb_sentences){0};
-    enum sb_status status = SB_NOT_FOUND;
-    pthread_rwlock_rdlock(&store->list);
-    struct sb_collection *c = sb_collection_find(store, collection, error);
-    if (c) {
-        pthread_rwlock_rdlock(&c->index.lock);
+    struct sb_collection *c;
+    enum sb_status status = sb_collection_begin_read(store, collection, &c, error);
+    if (status == SB_OK) {
         status = scroll(&c->index, after, limit, out, error);
-        pthread_rwlock_unlock(&c->index.lock);
+        sb_collection_end_read(c);
     }
-    pthread_rwlock_unlock(&store->list);
     return status;
 }

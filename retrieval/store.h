@@ -1,6 +1,6 @@
 /*
- * Collections of sentences with their vectors: SQLite is the source of truth (WAL; a call that returns SB_OK is on disk),
- * searched exactly in memory.
+ * Collections of sentences with their vectors: SQLite is the source of truth (WAL; a call that returns SB_OK is on
+ * disk), searched exactly in memory.
  *
  *     struct sb_store *store;
  *     sb_store_open(&store, "data/simbert.db", NULL, &error);
@@ -11,7 +11,16 @@
  *     sb_search_results_free(&results);
  *     sb_store_close(store);
  *
- * Thread rule: every call from any number of threads. Writers wait for each other; readers do not wait for the disk.
+ * A change that fails (SB_IO: the disk is full, or broken) is not made, in memory or on disk; the store goes on as
+ * before. Only if the disk takes the data, refuses to sync it, and stays broken until the process ends, the change may
+ * be found made, whole, when the database is opened again.
+ *
+ * Memory: all sentences, with their vectors. A database of up to 32 MiB is read when it is opened; of a larger one, a
+ * collection is read by the first call that needs its sentences, which then takes longer and is the one to find damage
+ * (SB_CORRUPT).
+ *
+ * Thread rule: every call from any number of threads. Writers wait for each other; readers do not wait for the disk,
+ * but for that first reading.
  */
 #ifndef SB_RETRIEVAL_STORE_H
 #define SB_RETRIEVAL_STORE_H
@@ -50,13 +59,15 @@ struct sb_sentence {
     const float *vector;  /* [dimensions], finite; NULL on the way out unless asked for */
 };
 
-/* kernels NULL: the best. Creates the file; refuses a database of another program or a newer version, and a folder that another
-   process has open (SB_CONFLICT). */
+/* kernels NULL: the best. Creates the file, and beside it <path>.lock; refuses a database of another program
+   (SB_INVALID), of a newer version (SB_UNSUPPORTED), and one that is open already, in this process or another
+   (SB_CONFLICT). */
 SB_MUST_CHECK enum sb_status sb_store_open(struct sb_store **store, const char *path, const struct sb_kernels *kernels,
                                            struct sb_error *error);
 void sb_store_close(struct sb_store *store); /* checkpoints the WAL */
 
-/* SB_CONFLICT if it exists with another model or size; SB_OK and *created false if it exists just so. created may be NULL. */
+/* SB_CONFLICT if it exists with another model or size; SB_OK and *created false if it exists just so. created may be
+   NULL. */
 SB_MUST_CHECK enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info,
                                              bool *created, struct sb_error *error);
 SB_MUST_CHECK enum sb_status sb_store_describe(struct sb_store *store, const char *collection,
@@ -65,10 +76,11 @@ SB_MUST_CHECK enum sb_status sb_store_describe(struct sb_store *store, const cha
 /* *infos: array of *count sorted by name, free() it. */
 SB_MUST_CHECK enum sb_status sb_store_list(struct sb_store *store, struct sb_collection_info **infos, size_t *count,
                                            struct sb_error *error);
+/* Searches that have begun end as if it were still there. */
 SB_MUST_CHECK enum sb_status sb_store_drop(struct sb_store *store, const char *collection, struct sb_error *error);
 
-/* All n or none, in one transaction. SB_INVALID for a duplicate id within the call or a bad id, text, metadata or vector (names the
-   index). inserted and updated may be NULL. model_hash must be the collection's (SB_CONFLICT). */
+/* All n or none, in one transaction. SB_INVALID for a duplicate id within the call or a bad id, text, metadata or
+   vector (names the index). inserted and updated may be NULL. model_hash must be the collection's (SB_CONFLICT). */
 SB_MUST_CHECK enum sb_status sb_store_upsert(struct sb_store *store, const char *collection, const char *model_hash,
                                              const struct sb_sentence *sentences, size_t n, size_t *inserted,
                                              size_t *updated, struct sb_error *error);

@@ -2,9 +2,12 @@
  * Inside of the store. Only retrieval/ includes this.
  *
  * Locks, in the order in which they are taken:
- *   writer   one change at a time: SQLite transaction, then memory
- *   list     the array of collections: read by every call, written by create and drop
+ *   writer   one change at a time: SQLite transaction, then memory. Also guards `db`
+ *   list     the array of collections, while one is looked up: read by every call, written by create and drop
  *   index    one collection's sentences in memory (retrieval/index.h): written only once a change is on disk
+ *
+ * A call that reads keeps its collection by counting itself among the holders, not by a lock on the list: a long search
+ * holds up neither create nor drop, and a dropped collection lives until the last search in it is done.
  */
 #ifndef SB_RETRIEVAL_STORE_IMPL_H
 #define SB_RETRIEVAL_STORE_IMPL_H
@@ -14,10 +17,13 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 struct sb_collection {
-    struct sb_collection_info info; /* count is taken from the index */
+    struct sb_collection_info info; /* count: what the file held when it was opened */
     int64_t key;                    /* collections.id */
+    atomic_size_t holders;          /* the list, and each call that reads; the last one frees it */
+    bool loaded; /* its sentences are in the index. Read under `writer` or `index`, changed under both */
     struct sb_index index;
 };
 
@@ -25,7 +31,7 @@ struct sb_store {
     char *path;
     int lock_file;
     const struct sb_kernels *kernels;
-    sqlite3 *db; /* used under `writer` */
+    sqlite3 *db;
     pthread_mutex_t writer;
     pthread_rwlock_t list;
     struct sb_collection **collections; /* [count], sorted by name */
@@ -41,11 +47,34 @@ SB_MUST_CHECK enum sb_status sb_schema_open(struct sb_store *store, struct sb_er
 /* Runs statements without results. */
 SB_MUST_CHECK enum sb_status sb_sqlite_run(const struct sb_store *store, const char *sql, const char *doing,
                                            struct sb_error *error);
+/* The one number that a statement answers with. */
+SB_MUST_CHECK enum sb_status sb_sqlite_int(const struct sb_store *store, const char *sql, int64_t *value,
+                                           struct sb_error *error);
 
-/* collections.c; under `list`. NULL with the error set to SB_NOT_FOUND. */
+/* sentence_check.c: what may be stored. index names the sentence in the error. */
+SB_MUST_CHECK enum sb_status sb_sentence_check(const struct sb_sentence *sentence, size_t dimensions, size_t index,
+                                               struct sb_error *error);
+
+/* collections.c. The list under `writer`, or before anybody else knows the store. */
+enum sb_status sb_store_no_memory(const struct sb_store *store, struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_collection_info_check(const struct sb_collection_info *info, struct sb_error *error);
+struct sb_collection *sb_collection_new(const struct sb_collection_info *info, int64_t key); /* NULL: no memory */
+void sb_collection_release(struct sb_collection *collection);                                /* NULL is fine */
+/* NULL with the error set to SB_NOT_FOUND. */
 struct sb_collection *sb_collection_find(const struct sb_store *store, const char *name, struct sb_error *error);
-/* Reads all collections and their sentences into memory. */
+/* Makes room for one more, so that adding it can not fail. False when out of memory. */
+bool sb_collection_reserve_place(struct sb_store *store);
+/* Takes the collection, after sb_collection_reserve_place. */
+void sb_collection_add(struct sb_store *store, struct sb_collection *collection);
+/* Finds a collection with its sentences in memory and locks them for reading, until sb_collection_end_read. */
+SB_MUST_CHECK enum sb_status sb_collection_begin_read(struct sb_store *store, const char *name,
+                                                      struct sb_collection **collection, struct sb_error *error);
+void sb_collection_end_read(struct sb_collection *collection);
+
+/* load.c: the list of collections, and the sentences too if the file is small. At opening. */
 SB_MUST_CHECK enum sb_status sb_collections_load(struct sb_store *store, struct sb_error *error);
-void sb_collection_free(struct sb_collection *collection);
+/* Reads a collection's sentences unless they are in memory. Under `writer`. */
+SB_MUST_CHECK enum sb_status sb_collection_load(struct sb_store *store, struct sb_collection *collection,
+                                                struct sb_error *error);
 
 #endif

@@ -1,0 +1,133 @@
+/*
+ * Reading into memory what the file holds. The sentences of a small file are read when it is opened; those of a large
+ * one a collection at a time, when they are first needed, so that a large store opens as fast as a small one.
+ *
+ * The file is outside data too: rows are held to the rules that calls are held to.
+ */
+#include "retrieval/store_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Read at opening up to here: some ten thousand sentences, in a tenth of a second. */
+enum { SMALL_FILE = 32 << 20 };
+
+/* Copies a text column into a field; false when it does not fit. */
+static bool copy_column(char *field, size_t size, sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    int written = snprintf(field, size, "%s", text ? text : "");
+    return written >= 0 && (size_t)written < size;
+}
+
+static enum sb_status load_info(struct sb_store *store, sqlite3_stmt *statement, struct sb_error *error)
+{
+    struct sb_collection_info info = {.dimensions = sqlite3_column_int(statement, 4),
+                                      .created_at = sqlite3_column_int64(statement, 5),
+                                      .count = sqlite3_column_int64(statement, 6)};
+    bool fits = copy_column(info.name, sizeof info.name, statement, 1);
+    fits = copy_column(info.model_name, sizeof info.model_name, statement, 2) && fits;
+    fits = copy_column(info.model_hash, sizeof info.model_hash, statement, 3) && fits;
+    if (!fits || sb_collection_info_check(&info, NULL) != SB_OK)
+        return sb_fail(error, SB_CORRUPT, "%s: collection '%.64s' has impossible properties", store->path, info.name);
+    struct sb_collection *collection = sb_collection_new(&info, sqlite3_column_int64(statement, 0));
+    if (!collection || !sb_collection_reserve_place(store)) {
+        sb_collection_release(collection);
+        return sb_store_no_memory(store, error);
+    }
+    sb_collection_add(store, collection);
+    return SB_OK;
+}
+
+/* Moves one row into the index; it is checked there, where the vector is aligned. */
+static enum sb_status load_sentence(struct sb_store *store, struct sb_collection *c, sqlite3_stmt *statement,
+                                    struct sb_error *error)
+{
+    struct sb_index *index = &c->index;
+    size_t row = index->rows, bytes, expected = index->dimensions * sizeof(float);
+    int64_t sequence = sqlite3_column_int64(statement, 0);
+    struct sb_sentence sentence = {.id = (const char *)sqlite3_column_text(statement, 1),
+                                   .text = (const char *)sqlite3_column_text(statement, 2),
+                                   .text_size = (size_t)sqlite3_column_bytes(statement, 2),
+                                   .metadata = (const char *)sqlite3_column_text(statement, 3)};
+    const void *vector = sqlite3_column_blob(statement, 4);
+    bytes = (size_t)sqlite3_column_bytes(statement, 4);
+    if (!sentence.id || !sentence.text || !vector || bytes != expected)
+        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has a vector of %zu bytes, not %zu",
+                       store->path, (long long)sequence, c->info.name, bytes, expected);
+    struct sb_item *item = sb_item_new(&sentence);
+    if (!item || !sb_index_reserve(index, 1)) {
+        free(item);
+        return sb_store_no_memory(store, error);
+    }
+    sb_index_put(index, item, vector);
+    if (index->rows != row + 1)
+        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has the id of another", store->path,
+                       (long long)sequence, c->info.name);
+    struct sb_sentence stored = sb_item_sentence(item);
+    stored.vector = index->matrix + row * index->dimensions;
+    enum sb_status status = sb_sentence_check(&stored, index->dimensions, (size_t)sequence, error);
+    return status == SB_INVALID ? sb_fail_context(error, SB_CORRUPT, "%s: collection '%s'", store->path, c->info.name)
+                                : status;
+}
+
+/* Every collection with the number of its sentences, or with `c` every sentence of it, in the order of insertion. The
+   inner SELECT reads only the index on (collection, id) and sorts numbers; ordering the rows themselves would sort the
+   vectors. */
+static enum sb_status load_rows(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
+{
+    static const char collections[] =
+        "SELECT id, name, model_name, model_hash, dimensions, created_at,"
+        " (SELECT count(*) FROM sentences WHERE collection = collections.id) FROM collections";
+    static const char sentences[] =
+        "SELECT sequence, id, text, metadata, vector FROM sentences"
+        " WHERE sequence IN (SELECT sequence FROM sentences WHERE collection = ?) ORDER BY sequence";
+    sqlite3_stmt *statement = NULL;
+    enum sb_status status = SB_OK;
+    int code = sqlite3_prepare_v2(store->db, c ? sentences : collections, -1, &statement, NULL);
+    if (code == SQLITE_OK && c)
+        code = sqlite3_bind_int64(statement, 1, c->key);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    while (code == SQLITE_ROW && status == SB_OK) {
+        status = c ? load_sentence(store, c, statement, error) : load_info(store, statement, error);
+        if (status == SB_OK)
+            code = sqlite3_step(statement);
+    }
+    if (status == SB_OK && code != SQLITE_DONE)
+        status = sb_sqlite_fail(store, code, "reading the collections", error);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+enum sb_status sb_collection_load(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
+{
+    if (c->loaded)
+        return SB_OK;
+    /* Nobody looks at the index of a collection that is not loaded: it is filled without its lock. */
+    enum sb_status status = sb_index_reserve(&c->index, (size_t)c->info.count) ? load_rows(store, c, error)
+                                                                               : sb_store_no_memory(store, error);
+    if (status != SB_OK) {
+        sb_index_clear(&c->index);
+        return status;
+    }
+    pthread_rwlock_wrlock(&c->index.lock);
+    c->loaded = true;
+    pthread_rwlock_unlock(&c->index.lock);
+    return SB_OK;
+}
+
+enum sb_status sb_collections_load(struct sb_store *store, struct sb_error *error)
+{
+    int64_t pages = 0, page_size = 0;
+    enum sb_status status = sb_sqlite_int(store, "PRAGMA page_count", &pages, error);
+    if (status == SB_OK)
+        status = sb_sqlite_int(store, "PRAGMA page_size", &page_size, error);
+    if (status == SB_OK)
+        status = load_rows(store, NULL, error);
+    bool is_small = pages * page_size <= SMALL_FILE; /* at most 2^32 pages of 2^16 bytes */
+    for (size_t i = 0; status == SB_OK && is_small && i < store->count; i++)
+        status = sb_collection_load(store, store->collections[i], error);
+    return status;
+}
