@@ -91,7 +91,8 @@ static struct ranked *rank_all(const float *query, const float *rows, size_t n, 
     return all;
 }
 
-/* Place by place the score is that of the true ranking, no row comes twice, and equal scores keep the order of insertion. */
+/* Place by place the score is that of the true ranking, no row comes twice, and equal scores keep the order of
+   insertion. */
 static void compare(const struct sb_match *matches, size_t count, const float *query, const float *rows, size_t n,
                     size_t dimensions)
 {
