@@ -1,6 +1,6 @@
 """Times one competitor on one thread, by the processor time that it takes, and prints one JSON line of results.
 
-    peers.py onnxruntime|onnxruntime-fused|ctranslate2|tokenizers|transformers --models DIR --sentences FILE
+    peers.py onnxruntime|ctranslate2|tokenizers|transformers|... --models DIR --sentences FILE
 
 DIR is what models.py wrote. Each is measured as `simbert bench` measures itself: after a warm-up, tokenization
 included."""
@@ -68,16 +68,31 @@ class OnnxruntimeFused(Onnxruntime):
     file = "fused.onnx"
 
 
+class OpenvinoBf16(Onnxruntime):
+    """Reads the same graph and rounds to bfloat16 where it computes."""
+
+    def __init__(self, models):
+        import openvino
+        settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "bf16",
+                    "PERFORMANCE_HINT": "LATENCY"}
+        self.compiled = openvino.Core().compile_model(models / self.file, "CPU", settings)
+        self.integers = np.int64
+        self.session = self
+
+    def run(self, _, inputs):
+        return [next(iter(self.compiled(inputs).values()))]
+
+
 class Ctranslate2:
     """Its library leaves sorting to the caller, who sorts by length here."""
-    arrival_order = False
+    arrival_order, compute_type = False, "float32"
 
     def __init__(self, models):
         import ctranslate2
         from safetensors.numpy import load_file
         pooler = load_file(models / "pooler.safetensors")
         self.weight, self.bias = pooler["weight"].T.copy(), pooler["bias"]
-        self.encoder = ctranslate2.Encoder(str(models / "ctranslate2"), device="cpu", compute_type="float32",
+        self.encoder = ctranslate2.Encoder(str(models / "ctranslate2"), device="cpu", compute_type=self.compute_type,
                                            inter_threads=1, intra_threads=1)
 
     def vectors(self, rows):
@@ -86,7 +101,15 @@ class Ctranslate2:
         return pooled / np.linalg.norm(pooled, axis=-1, keepdims=True)
 
 
-def embed(kind, models, sentences, size, save):
+class Ctranslate2Int8(Ctranslate2):
+    compute_type = "int8"
+
+
+EMBEDDERS = {"onnxruntime": Onnxruntime, "onnxruntime-fused": OnnxruntimeFused, "ctranslate2": Ctranslate2,
+             "openvino-bf16": OpenvinoBf16, "ctranslate2-int8": Ctranslate2Int8}
+
+
+def embed(kind, models, sentences, long_texts, size, long_size, save):
     encode, peer = tokenizer(models), kind(models)
 
     def run(texts, size):
@@ -96,15 +119,25 @@ def embed(kind, models, sentences, size, save):
     def one(text):
         return peer.vectors([encode.encode(text).ids])
 
-    ordered = sentences if peer.arrival_order else sorted(sentences, key=len)
-    part = ordered[::8]
-    run(part[:64], 8)
-    best = size or min(BATCH_SIZES, key=lambda size: seconds(lambda: run(part, size)))
-    tokens = sum(len(e.ids) for e in encode.encode_batch(sentences))
+    def order(texts):
+        return texts if peer.arrival_order else sorted(texts, key=len)
+
+    def best_size(texts):
+        part = order(texts)[::8]
+        run(part[:64], 8)
+        return min(BATCH_SIZES, key=lambda size: seconds(lambda: run(part, size)))
+
+    def speed(texts, size):
+        tokens = sum(len(e.ids) for e in encode.encode_batch(texts))
+        return tokens / seconds(lambda: run(order(texts), size))
+
+    size, long_size = size or best_size(sentences), long_size or best_size(long_texts)
     if save:
-        np.save(save, np.concatenate(run(sentences[:COMPARED], best)))
+        np.save(save, np.concatenate(run(sentences[:COMPARED], size)))
+    one(sentences[0])
     single = [seconds(lambda text=text: one(text)) for text in sentences[:300]]
-    return {"tokens_per_second": tokens / seconds(lambda: run(ordered, best)), "batch_size": best,
+    return {"tokens_per_second": speed(sentences, size), "batch_size": size,
+            "long_tokens_per_second": speed(long_texts, long_size), "long_batch_size": long_size,
             "single_seconds": statistics.median(single)}
 
 
@@ -139,17 +172,19 @@ def paraphrase(models, sentences):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peer", choices=["onnxruntime", "onnxruntime-fused", "ctranslate2", "tokenizers", "transformers"])
+    parser.add_argument("peer", choices=[*EMBEDDERS, "tokenizers", "transformers"])
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--sentences", type=Path, required=True)
+    parser.add_argument("--long-texts", type=Path, required=True)
     parser.add_argument("--batch-size", type=int, help="sentences a batch (default: the fastest of some)")
+    parser.add_argument("--long-batch-size", type=int, help="long texts a batch (default: the fastest of some)")
     parser.add_argument("--save", type=Path, help="write the vectors to this .npy file")
     arguments = parser.parse_args()
     sentences = [line for line in arguments.sentences.read_text(encoding="utf-8").splitlines() if line]
-    embedders = {"onnxruntime": Onnxruntime, "onnxruntime-fused": OnnxruntimeFused, "ctranslate2": Ctranslate2}
-    if arguments.peer in embedders:
-        result = embed(embedders[arguments.peer], arguments.models, sentences, arguments.batch_size,
-                       arguments.save)
+    long_texts = arguments.long_texts.read_text(encoding="utf-8").splitlines()
+    if arguments.peer in EMBEDDERS:
+        result = embed(EMBEDDERS[arguments.peer], arguments.models, sentences, long_texts, arguments.batch_size,
+                       arguments.long_batch_size, arguments.save)
     else:
         result = {"tokenizers": tokenize, "transformers": paraphrase}[arguments.peer](arguments.models, sentences)
     print(json.dumps(result))

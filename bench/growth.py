@@ -1,0 +1,88 @@
+"""How the cost of a token grows with the length of the texts and with their number: bench/growth-length.svg and
+bench/growth-rows.svg, and the table of bench/README.md. Called by script/bench; needs simbert alone."""
+import argparse
+import json
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DTYPES = {"f32": "#1b6ca8", "bf16": "#2a9d5c", "int8": "#c8553d"}
+LENGTHS, ROWS, ROW_LENGTH, TOKENS = (16, 32, 64, 128, 256, 512), (1, 2, 4, 8, 32, 128, 512), 16, 8192
+
+
+class Growth:
+    def __init__(self, arguments, work):
+        self.simbert, self.core, self.path = arguments.simbert, str(arguments.core), work / "texts.txt"
+        texts = subprocess.run([self.simbert, "bench", "texts", "--count", "2000"], stdout=subprocess.PIPE, check=True,
+                               encoding="utf-8").stdout
+        self.characters = [c for c in texts if "\u4e00" <= c <= "\u9fff"]
+
+    def tokens_per_second(self, length, rows, dtype):
+        """rows texts of length tokens each, [CLS] and [SEP] included; by processor time."""
+        n = length - 2
+        doubled = self.characters * (rows * n // len(self.characters) + 2)
+        self.path.write_text("".join("".join(doubled[i * n:(i + 1) * n]) + "\n" for i in range(rows)), encoding="utf-8")
+        done = subprocess.run(["taskset", "-c", self.core, self.simbert, "bench", "embed", "--input", self.path,
+                               "--dtype", dtype, "--threads", "1", "--repeat", "5", "--json"], stdout=subprocess.PIPE,
+                              check=True, encoding="utf-8")
+        result = json.loads(done.stdout.splitlines()[0])
+        return result["tokens"] / result["cpu_seconds"]
+
+
+def plot(title, xs, curves):
+    """Curves over xs, evenly spaced because they double; the y axis starts at 0."""
+    width, height, left, top, bottom = 640, 360, 70, 40, 50
+    most = max(max(ys) for ys in curves.values()) * 1.1
+
+    def x(i):
+        return left + i * (width - left - 80) / (len(xs) - 1)
+
+    def y(value):
+        return height - bottom - value / most * (height - top - bottom)
+
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
+           f'<rect width="{width}" height="{height}" fill="white"/>',
+           f'<text x="{left}" y="22" font-size="14">{title}</text>']
+    step = 10 ** (len(str(int(most))) - 1)
+    for value in range(0, int(most) + 1, step if most / step > 3 else step // 2):
+        out.append(f'<line x1="{left}" y1="{y(value):.0f}" x2="{width - 80}" y2="{y(value):.0f}" stroke="#ddd"/>'
+                   f'<text x="{left - 8}" y="{y(value) + 4:.0f}" text-anchor="end">{value:,}</text>')
+    for i, label in enumerate(xs):
+        out.append(f'<text x="{x(i):.0f}" y="{height - bottom + 20}" text-anchor="middle">{label}</text>')
+    for name, ys in curves.items():
+        points = " ".join(f"{x(i):.1f},{y(value):.1f}" for i, value in enumerate(ys))
+        out.append(f'<polyline points="{points}" fill="none" stroke="{DTYPES[name]}" stroke-width="2"/>'
+                   f'<text x="{x(len(xs) - 1) + 8:.0f}" y="{y(ys[-1]) + 4:.0f}" fill="{DTYPES[name]}">{name}</text>')
+    return "\n".join(out + ["</svg>"]) + "\n"
+
+
+def table(head, xs, curves):
+    lines = [f"| {head} | " + " | ".join(map(str, xs)) + " |", "|---|" + "---|" * len(xs)]
+    return lines + [f"| {name} | " + " | ".join(f"{value:,.0f}" for value in ys) + " |" for name, ys in curves.items()]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--simbert", type=Path, default=ROOT / "build" / "simbert")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        growth = Growth(arguments, Path(folder))
+        by_length = {dtype: [growth.tokens_per_second(length, TOKENS // length, dtype) for length in LENGTHS]
+                     for dtype in DTYPES}
+        by_rows = {dtype: [growth.tokens_per_second(ROW_LENGTH, rows, dtype) for rows in ROWS] for dtype in DTYPES}
+    (ROOT / "bench" / "growth-length.svg").write_text(plot("tokens/s by the texts' length in tokens", LENGTHS, by_length))
+    (ROOT / "bench" / "growth-rows.svg").write_text(
+        plot(f"tokens/s by the number of texts of {ROW_LENGTH} tokens in a call", ROWS, by_rows))
+    lines = table("tokens a text", LENGTHS, by_length) + [""] + table(f"texts of {ROW_LENGTH} tokens", ROWS, by_rows)
+    readme = ROOT / "bench" / "README.md"
+    body = "<!-- growth -->\n" + "\n".join(lines) + "\n<!-- /growth -->"
+    text = re.sub(r"<!-- growth -->.*<!-- /growth -->", lambda _: body, readme.read_text(encoding="utf-8"), flags=re.DOTALL)
+    readme.write_text(text, encoding="utf-8")
+    print("\n".join(lines))
+
+
+main()
