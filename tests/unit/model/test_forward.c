@@ -76,6 +76,11 @@ static void check_row(const struct golden_tensors *g, struct sb_session *session
         assert_close(row.pooled, golden_f32(g, key_of(r, group, "pooled"), NULL), hidden, hidden_tolerance,
                      key_of(r, group, "pooled"));
     }
+    if (golden_has(g, key_of(r, group, "pooled_tanh"))) { /* stock BERT's pooler: the same product, then tanh */
+        const float *tanh_reference = golden_f32(g, key_of(r, group, "pooled_tanh"), NULL);
+        for (size_t i = 0; i < hidden; i++)
+            ck_assert(fabs(tanh((double)row.pooled[i]) - (double)tanh_reference[i]) <= hidden_tolerance);
+    }
     if (golden_has(g, key_of(r, group, "vector")))
         assert_close(row.vector, golden_f32(g, key_of(r, group, "vector"), NULL), hidden, vector_tolerance,
                      key_of(r, group, "vector"));
