@@ -24,14 +24,15 @@ CFLAGS += -std=gnu11 $(OPT) $(WARN) -ffp-contract=fast -fno-math-errno -pthread 
 CXXFLAGS += -std=gnu++17 $(OPT) -Wall -Wextra -Wshadow -Werror -pthread -MMD -MP
 LDFLAGS += $(OPT) -pthread
 
-ROOMS := base kernels tokenizer weights model retrieval server cli
+ROOMS := base kernels tokenizer weights model training retrieval server cli
 uses_base := base
 uses_kernels := kernels base
 uses_tokenizer := tokenizer base
 uses_weights := weights base
 uses_model := model tokenizer weights kernels base
+uses_training := training model tokenizer weights kernels base
 uses_retrieval := retrieval kernels base
-uses_server := server retrieval model tokenizer weights kernels base
+uses_server := server training retrieval model tokenizer weights kernels base
 uses_cli := cli $(uses_server)
 
 system_base := -lcjson -lutf8proc -lm
@@ -39,6 +40,7 @@ system_kernels :=
 system_tokenizer := -lsentencepiece -lstdc++
 system_weights := -lz -lsnappy -lstdc++
 system_model :=
+system_training :=
 system_retrieval := -lsqlite3
 system_server := -lmicrohttpd
 system_cli :=

@@ -25,6 +25,7 @@
 
 struct sb_kernels;
 struct sb_linear_kernel;
+struct sb_training_kernels;
 
 enum sb_act { SB_ACT_NONE, SB_ACT_GELU /* erf form */, SB_ACT_GELU_TANH, SB_ACT_RELU, SB_ACT_SWISH, SB_ACT_TANH };
 
@@ -98,6 +99,8 @@ struct sb_kernels {
 
     /* Largest x[i], and the log of the sum of exp(x[i] - largest): log_softmax(x)[i] = x[i] - largest - log_sum. */
     void (*log_sum_exp)(float *largest, float *log_sum, const float *x, size_t n);
+
+    const struct sb_training_kernels *training; /* kernels/training_kernels.h */
 };
 
 /* Picks a variant by name, or with NULL the one that $SIMBERT_KERNELS names, or else the fastest that this processor runs and
