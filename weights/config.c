@@ -313,9 +313,13 @@ bool sb_config_add_missing(cJSON *json, const struct sb_config *config)
     bool good = add_text(json, "model_type", config->model_type) &&
                 add_text(json, "hidden_act", sb_activation_name(config->hidden_act)) &&
                 add_text(json, "pooler_activation", sb_activation_name(config->pooler_activation));
-    for (size_t i = 0; i < COUNT(integer_keys) && good; i++)
-        good = has(json, integer_keys[i].key) ||
-               cJSON_AddNumberToObject(json, integer_keys[i].key, *integer_field(&copy, integer_keys[i].field));
+    for (size_t i = 0; i < COUNT(integer_keys) && good; i++) {
+        int value = *integer_field(&copy, integer_keys[i].field);
+        const cJSON *said = cJSON_GetObjectItemCaseSensitive(json, integer_keys[i].key);
+        if (cJSON_IsNumber(said) && said->valuedouble != value) /* the model was resized */
+            cJSON_DeleteItemFromObjectCaseSensitive(json, integer_keys[i].key);
+        good = has(json, integer_keys[i].key) || cJSON_AddNumberToObject(json, integer_keys[i].key, value);
+    }
     for (size_t i = 0; i < COUNT(float_keys) && good; i++)
         good = has(json, float_keys[i].key) ||
                add_float(json, float_keys[i].key, *float_field(&copy, float_keys[i].field));

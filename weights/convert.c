@@ -92,46 +92,51 @@ cleanup:
     return status;
 }
 
-static void add_output(struct output *outputs, size_t *count, const struct sb_weights *weights, enum sb_param_role role,
-                       int layer)
+static void add_output(struct output *outputs, size_t *count, const struct sb_model_source *source,
+                       enum sb_param_role role, int layer)
 {
     size_t shape[2];
-    const struct sb_config *config = sb_weights_config(weights);
-    struct sb_param param = sb_weights_get(weights, role, layer);
+    int rank = sb_param_shape(shape, source->config, role);
+    struct sb_param param = source->get(source->context, role, layer);
     if (!param.data)
         return;
     struct output *output = &outputs[(*count)++];
     output->param = param;
-    output->is_matrix = sb_param_shape(shape, config, role) == 2;
-    sb_param_name(output->name, config, role, layer);
+    output->is_matrix = rank == 2;
+    sb_param_name(output->name, source->config, role, layer);
 }
 
 /* In the order in which a forward pass reads them: embeddings, layer by layer, heads. */
-static size_t list_outputs(struct output *outputs, const struct sb_weights *weights)
+static size_t list_outputs(struct output *outputs, const struct sb_model_source *source)
 {
     size_t count = 0;
     int role = 0;
     for (; !sb_param_info((enum sb_param_role)role)->per_layer; role++)
-        add_output(outputs, &count, weights, (enum sb_param_role)role, 0);
+        add_output(outputs, &count, source, (enum sb_param_role)role, 0);
     int first = role, last = role;
     while (sb_param_info((enum sb_param_role)last)->per_layer)
         last++;
-    for (int layer = 0; layer < sb_weights_config(weights)->num_hidden_layers; layer++)
+    for (int layer = 0; layer < source->config->num_hidden_layers; layer++)
         for (role = first; role < last; role++)
-            add_output(outputs, &count, weights, (enum sb_param_role)role, layer);
+            add_output(outputs, &count, source, (enum sb_param_role)role, layer);
     for (role = last; role < SB_PARAM_ROLES; role++)
-        add_output(outputs, &count, weights, (enum sb_param_role)role, 0);
+        add_output(outputs, &count, source, (enum sb_param_role)role, 0);
+    for (size_t i = 0; i < source->extra_count; i++, count++) {
+        outputs[count].param = source->extras[i].param;
+        outputs[count].is_matrix = source->extras[i].is_matrix;
+        snprintf(outputs[count].name, sizeof outputs[count].name, "%s", source->extras[i].name);
+    }
     return count;
 }
 
-static enum sb_status write_parameters(const struct sb_weights *weights, const char *dst, enum sb_dtype dtype,
+static enum sb_status write_parameters(const struct sb_model_source *source, const char *dst, enum sb_dtype dtype,
                                        struct sb_error *error)
 {
-    size_t most = (size_t)SB_PARAM_ROLES * (size_t)sb_weights_config(weights)->num_hidden_layers;
+    size_t most = (size_t)SB_PARAM_ROLES * (size_t)source->config->num_hidden_layers + source->extra_count;
     struct output *outputs = calloc(most, sizeof *outputs);
     if (!outputs)
         return sb_fail(error, SB_NO_MEMORY, "no memory to write the weights to %s", dst);
-    enum sb_status status = write_file(dst, outputs, list_outputs(outputs, weights), dtype, error);
+    enum sb_status status = write_file(dst, outputs, list_outputs(outputs, source), dtype, error);
     free(outputs);
     return status;
 }
@@ -169,32 +174,62 @@ static enum sb_status write_config(const struct sb_config *config, const char *s
     return sb_write_json_file(dst, "config.json", json, error);
 }
 
+static enum sb_status check_dtype(enum sb_dtype dtype, struct sb_error *error)
+{
+    if (dtype != SB_F32 && dtype != SB_F16 && dtype != SB_BF16)
+        return sb_fail(error, SB_INVALID, "weights are converted to f32, f16 or bf16, not to %s", sb_dtype_name(dtype));
+    return SB_OK;
+}
+
+enum sb_status sb_save_model(const struct sb_model_source *source, const char *dst, enum sb_dtype dtype,
+                             struct sb_error *error)
+{
+    enum sb_status status = check_dtype(dtype, error);
+    if (status == SB_OK)
+        status = sb_make_folders(dst, error);
+    if (status == SB_OK)
+        status = sb_copy_model_files(source->dir, dst, source->config, error);
+    if (status == SB_OK)
+        status = write_config(source->config, source->dir, dst, dtype, error);
+    /* Last, so that a new folder can be opened only when it is complete. */
+    return status == SB_OK ? write_parameters(source, dst, dtype, error) : status;
+}
+
+static struct sb_param from_weights(void *context, enum sb_param_role role, int layer)
+{
+    return sb_weights_get(context, role, layer);
+}
+
+static enum sb_status convert_dense(const struct sb_weights *weights, const char *dst, enum sb_dtype dtype,
+                                    struct sb_error *error)
+{
+    if (!sb_weights_dense_module(weights)->checkpoint)
+        return SB_OK;
+    char *folder = sb_path_join(dst, SB_DENSE_FOLDER);
+    enum sb_status status = folder ? sb_make_folders(folder, error)
+                                   : sb_fail(error, SB_NO_MEMORY, "no memory to write to %s", dst);
+    if (status == SB_OK)
+        status = write_dense(sb_weights_dense_module(weights), folder, dtype, error);
+    free(folder);
+    return status;
+}
+
 enum sb_status sb_convert(const char *src, const char *dst, enum sb_dtype dtype, struct sb_error *error)
 {
     struct sb_weights *weights = NULL;
-    char *dense_folder = NULL;
-    if (dtype != SB_F32 && dtype != SB_F16 && dtype != SB_BF16)
-        return sb_fail(error, SB_INVALID, "weights are converted to f32, f16 or bf16, not to %s", sb_dtype_name(dtype));
-    enum sb_status status = sb_weights_open(&weights, src, error);
+    enum sb_status status = check_dtype(dtype, error);
+    if (status == SB_OK)
+        status = sb_weights_open(&weights, src, error);
     if (status == SB_OK)
         status = sb_weights_verify(weights, error);
     if (status == SB_OK)
-        status = sb_make_folders(dst, error);
-    if (status == SB_OK && sb_weights_dense_module(weights)->checkpoint) {
-        dense_folder = sb_path_join(dst, SB_DENSE_FOLDER);
-        status = dense_folder ? sb_make_folders(dense_folder, error)
-                              : sb_fail(error, SB_NO_MEMORY, "no memory to write to %s", dst);
-        if (status == SB_OK)
-            status = write_dense(sb_weights_dense_module(weights), dense_folder, dtype, error);
-    }
+        status = convert_dense(weights, dst, dtype, error);
     if (status == SB_OK)
-        status = sb_copy_model_files(src, dst, sb_weights_config(weights), error);
-    if (status == SB_OK)
-        status = write_config(sb_weights_config(weights), src, dst, dtype, error);
-    /* Last, so that a new folder can be opened only when it is complete. */
-    if (status == SB_OK)
-        status = write_parameters(weights, dst, dtype, error);
-    free(dense_folder);
+        status = sb_save_model(&(struct sb_model_source){.dir = src,
+                                                         .config = sb_weights_config(weights),
+                                                         .get = from_weights,
+                                                         .context = weights},
+                               dst, dtype, error);
     sb_weights_close(weights);
     return status;
 }

@@ -6,15 +6,10 @@
 
 #include <stddef.h>
 
-enum { SB_MAX_PARAM_NAME = 128 };
-
 /* The tensor that serves a parameter, under whichever of its names; NULL if there is none. *is_tensorflow: it has its
    TensorFlow name, so a kernel lies [in, out]. */
 const struct sb_tensor *sb_param_find(const struct sb_checkpoint *checkpoint, enum sb_param_role role, int layer,
                                       bool *is_tensorflow);
-
-/* The Hugging Face name that a model of this kind uses ("bert.…", "roformer.…"): what the converter writes. */
-void sb_param_name(char name[SB_MAX_PARAM_NAME], const struct sb_config *config, enum sb_param_role role, int layer);
 
 enum sb_tensor_use {
     SB_TENSOR_UNKNOWN, /* nothing here reads it */

@@ -70,6 +70,10 @@ const struct sb_param_info *sb_param_info(enum sb_param_role role);
 /* Logical shape of a parameter under this config; returns the rank (1 or 2), 0 if this config has no such parameter. */
 int sb_param_shape(size_t shape[2], const struct sb_config *config, enum sb_param_role role);
 
+enum { SB_MAX_PARAM_NAME = 128 };
+/* The Hugging Face name that a model of this kind uses ("bert.…", "roformer.…"): what the converter writes. */
+void sb_param_name(char name[SB_MAX_PARAM_NAME], const struct sb_config *config, enum sb_param_role role, int layer);
+
 /* A parameter as stored. data is NULL when the checkpoint has none. Element [o][i] of the logical shape lies at
    o * stride_out + i * stride_in elements of dtype. Borrowed from the weights. */
 struct sb_param {
