@@ -61,6 +61,9 @@ struct sb_collection *sb_collection_find(const struct sb_store *store, const cha
     size_t place;
     if (find_place(store, name, &place))
         return store->collections[place];
+    const char *target = sb_alias_target(store, name);
+    if (target && find_place(store, target, &place))
+        return store->collections[place];
     sb_fail(error, SB_NOT_FOUND, "collection '%.64s' does not exist", name);
     return NULL;
 }
@@ -133,21 +136,29 @@ void sb_collection_end_read(struct sb_collection *collection)
     sb_collection_release(collection);
 }
 
-enum sb_status sb_collection_info_check(const struct sb_collection_info *info, struct sb_error *error)
+enum sb_status sb_collection_name_check(const char *name, struct sb_error *error)
 {
-    const char *name = info->name;
-    size_t length = strnlen(name, sizeof info->name);
+    size_t length = strnlen(name, SB_COLLECTION_NAME_MAX + 1);
     bool good = length > 0 && length <= SB_COLLECTION_NAME_MAX && name[0] != '.';
     for (size_t i = 0; good && i < length; i++)
         good = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
                (name[i] >= '0' && name[i] <= '9') || strchr("_-.", name[i]);
-    if (!good)
-        return sb_fail(error, SB_INVALID,
-                       "collection name '%.64s': 1 to %d letters, digits, '_', '-' and '.', not starting with '.'",
-                       name, SB_COLLECTION_NAME_MAX);
+    return good ? SB_OK
+                : sb_fail(error, SB_INVALID,
+                          "collection name '%.64s': 1 to %d letters, digits, '_', '-' and '.', not starting with '.'",
+                          name, SB_COLLECTION_NAME_MAX);
+}
+
+enum sb_status sb_collection_info_check(const struct sb_collection_info *info, struct sb_error *error)
+{
+    enum sb_status status = sb_collection_name_check(info->name, error);
+    if (status != SB_OK)
+        return status;
     if (info->dimensions < 1 || info->dimensions > MAX_DIMENSIONS)
-        return sb_fail(error, SB_INVALID, "collection '%s': %d dimensions; 1 to %d are allowed", name, info->dimensions,
-                       MAX_DIMENSIONS);
+        return sb_fail(error, SB_INVALID, "collection '%s': %d dimensions; 1 to %d are allowed", info->name,
+                       info->dimensions, MAX_DIMENSIONS);
+    if ((unsigned)info->vectors >= SB_VECTORS_FORMS || (unsigned)info->search >= SB_SEARCH_KINDS)
+        return sb_fail(error, SB_INVALID, "collection '%s': unknown form of vectors or kind of search", info->name);
     return SB_OK;
 }
 
@@ -157,14 +168,17 @@ static enum sb_status insert_collection(struct sb_store *store, const struct sb_
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(
         store->db,
-        "INSERT INTO collections (name, model_name, model_hash, dimensions, created_at) VALUES (?, ?, ?, ?, ?)", -1,
-        &statement, NULL);
+        "INSERT INTO collections (name, model_name, model_hash, dimensions, created_at, vectors, search)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        -1, &statement, NULL);
     if (code == SQLITE_OK) {
         sqlite3_bind_text(statement, 1, info->name, -1, SQLITE_STATIC);
         sqlite3_bind_text(statement, 2, info->model_name, -1, SQLITE_STATIC);
         sqlite3_bind_text(statement, 3, info->model_hash, -1, SQLITE_STATIC);
         sqlite3_bind_int(statement, 4, info->dimensions);
         sqlite3_bind_int64(statement, 5, info->created_at);
+        sqlite3_bind_text(statement, 6, sb_vectors_name(info->vectors), -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement, 7, sb_search_kind_name(info->search), -1, SQLITE_STATIC);
         code = sqlite3_step(statement);
     }
     enum sb_status status = code == SQLITE_DONE ? SB_OK : sb_sqlite_fail(store, code, "creating a collection", error);
@@ -201,7 +215,10 @@ enum sb_status sb_store_create(struct sb_store *store, const struct sb_collectio
     pthread_mutex_lock(&store->writer);
     size_t place;
     bool exists = find_place(store, info->name, &place); /* only writers change the list */
-    if (!exists) {
+    const char *target = sb_alias_target(store, info->name);
+    if (target) {
+        status = sb_fail(error, SB_CONFLICT, "'%s' is an alias of collection '%s'", info->name, target);
+    } else if (!exists) {
         status = create_new(store, info, error);
     } else {
         const struct sb_collection_info *old = &store->collections[place]->info;
@@ -263,21 +280,32 @@ static enum sb_status delete_collection(struct sb_store *store, int64_t key, str
     return status;
 }
 
+/* Takes a collection, and its aliases, from the lists. Under `writer`. */
+static void forget(struct sb_store *store, struct sb_collection *c)
+{
+    size_t place;
+    pthread_rwlock_wrlock(&store->list);
+    find_place(store, c->info.name, &place);
+    memmove(store->collections + place, store->collections + place + 1,
+            (store->count - place - 1) * sizeof *store->collections);
+    store->count--;
+    sb_aliases_forget(store, c->info.name);
+    pthread_rwlock_unlock(&store->list);
+    sb_collection_release(c);
+}
+
 enum sb_status sb_store_drop(struct sb_store *store, const char *collection, struct sb_error *error)
 {
     pthread_mutex_lock(&store->writer);
     struct sb_collection *c = sb_collection_find(store, collection, error);
-    enum sb_status status = c ? delete_collection(store, c->key, error) : SB_NOT_FOUND;
-    if (status == SB_OK) {
-        size_t place;
-        pthread_rwlock_wrlock(&store->list);
-        find_place(store, collection, &place);
-        memmove(store->collections + place, store->collections + place + 1,
-                (store->count - place - 1) * sizeof *store->collections);
-        store->count--;
-        pthread_rwlock_unlock(&store->list);
-        sb_collection_release(c);
-    }
+    enum sb_status status = c ? SB_OK : SB_NOT_FOUND;
+    if (c && strcmp(c->info.name, collection) != 0)
+        status = sb_fail(error, SB_CONFLICT, "'%s' is an alias of collection '%s': drop that by its own name",
+                         collection, c->info.name);
+    if (status == SB_OK)
+        status = delete_collection(store, c->key, error);
+    if (status == SB_OK)
+        forget(store, c);
     pthread_mutex_unlock(&store->writer);
     return status;
 }

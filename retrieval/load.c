@@ -25,10 +25,12 @@ static enum sb_status load_info(struct sb_store *store, sqlite3_stmt *statement,
 {
     struct sb_collection_info info = {.dimensions = sqlite3_column_int(statement, 4),
                                       .created_at = sqlite3_column_int64(statement, 5),
-                                      .count = sqlite3_column_int64(statement, 6)};
+                                      .count = sqlite3_column_int64(statement, 8)};
     bool fits = copy_column(info.name, sizeof info.name, statement, 1);
     fits = copy_column(info.model_name, sizeof info.model_name, statement, 2) && fits;
     fits = copy_column(info.model_hash, sizeof info.model_hash, statement, 3) && fits;
+    fits = sb_vectors_parse((const char *)sqlite3_column_text(statement, 6), &info.vectors) && fits;
+    fits = sb_search_kind_parse((const char *)sqlite3_column_text(statement, 7), &info.search) && fits;
     if (!fits || sb_collection_info_check(&info, NULL) != SB_OK)
         return sb_fail(error, SB_CORRUPT, "%s: collection '%.64s' has impossible properties", store->path, info.name);
     struct sb_collection *collection = sb_collection_new(&info, sqlite3_column_int64(statement, 0));
@@ -78,7 +80,7 @@ static enum sb_status load_sentence(struct sb_store *store, struct sb_collection
 static enum sb_status load_rows(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
 {
     static const char collections[] =
-        "SELECT id, name, model_name, model_hash, dimensions, created_at,"
+        "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search,"
         " (SELECT count(*) FROM sentences WHERE collection = collections.id) FROM collections";
     static const char sentences[] =
         "SELECT sequence, id, text, metadata, vector FROM sentences"

@@ -22,6 +22,19 @@ static const char *const steps[] = {
     "CASCADE,"
     " id TEXT NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL, vector BLOB NOT NULL, UNIQUE (collection, id)) "
     "STRICT;",
+    /* 2: forms of vectors, aliases, the change that a row was last part of (what an index on disk may have missed), and
+       the vectors of a model that is taking over: `current` says whether vector or other_vector answers */
+    "ALTER TABLE collections ADD COLUMN vectors TEXT NOT NULL DEFAULT 'f32';"
+    "ALTER TABLE collections ADD COLUMN search TEXT NOT NULL DEFAULT 'auto';"
+    "ALTER TABLE collections ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE collections ADD COLUMN current INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE collections ADD COLUMN target_name TEXT;"
+    "ALTER TABLE collections ADD COLUMN target_hash TEXT;"
+    "ALTER TABLE collections ADD COLUMN target_dimensions INTEGER;"
+    "ALTER TABLE sentences ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sentences ADD COLUMN other_vector BLOB;"
+    "CREATE TABLE aliases (name TEXT PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections(id) ON DELETE "
+    "CASCADE) STRICT, WITHOUT ROWID;",
 };
 enum { SCHEMA_VERSION = sizeof steps / sizeof *steps };
 

@@ -68,6 +68,18 @@ static void sort_heap(struct heap *heap)
     heap->count = count;
 }
 
+/* Under the index's lock. A row is only offered to the filter if it would be found without it. */
+static bool is_wanted(const struct heap *heap, const struct sb_index *index, const struct sb_search *search,
+                      struct hit hit)
+{
+    if (!index->items[hit.row] || (heap->count == search->top_k && !behind(heap->hits[0], hit)))
+        return false;
+    if (!search->keep)
+        return true;
+    struct sb_sentence sentence = sb_item_sentence(index->items[hit.row]);
+    return search->keep(search->keep_context, &sentence);
+}
+
 /* Under the index's lock. */
 static void score_all(struct heap *heaps, const struct sb_index *index, const struct sb_search *search,
                       const struct sb_kernels *kernels)
@@ -80,9 +92,11 @@ static void score_all(struct heap *heaps, const struct sb_index *index, const st
         for (size_t q = 0; q < search->queries; q++) {
             kernels->scores(scores, index->matrix + row * index->dimensions, index->dimensions, n,
                             search->vectors + q * index->dimensions, index->dimensions);
-            for (size_t i = 0; i < n; i++)
-                if (index->items[row + i] && scores[i] >= min_score)
-                    offer(&heaps[q], search->top_k, (struct hit){scores[i], row + i});
+            for (size_t i = 0; i < n; i++) {
+                struct hit hit = {scores[i], row + i};
+                if (scores[i] >= min_score && is_wanted(&heaps[q], index, search, hit))
+                    offer(&heaps[q], search->top_k, hit);
+            }
         }
     }
 }

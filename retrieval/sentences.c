@@ -290,3 +290,24 @@ enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, c
     }
     return status;
 }
+
+enum sb_status sb_store_visit(struct sb_store *store, const char *collection,
+                              bool (*visit)(void *context, const struct sb_sentence *sentence), void *context,
+                              struct sb_error *error)
+{
+    struct sb_collection *c;
+    enum sb_status status = sb_collection_begin_read(store, collection, &c, error);
+    if (status != SB_OK)
+        return status;
+    const struct sb_index *index = &c->index;
+    bool goes_on = true;
+    for (size_t row = 0; goes_on && row < index->rows; row++) {
+        if (!index->items[row])
+            continue;
+        struct sb_sentence sentence = sb_item_sentence(index->items[row]);
+        sentence.vector = index->matrix + row * index->dimensions;
+        goes_on = visit(context, &sentence);
+    }
+    sb_collection_end_read(c);
+    return SB_OK;
+}

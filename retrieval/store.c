@@ -63,6 +63,8 @@ enum sb_status sb_store_open(struct sb_store **store, const char *path, const st
         status = sb_schema_open(s, error);
     if (status == SB_OK)
         status = sb_collections_load(s, error);
+    if (status == SB_OK)
+        status = sb_aliases_load(s, error);
     if (status != SB_OK) {
         sb_store_close(s);
         return status;
@@ -78,6 +80,7 @@ void sb_store_close(struct sb_store *store)
     for (size_t i = 0; i < store->count; i++)
         sb_collection_release(store->collections[i]);
     free(store->collections);
+    free(store->aliases);
     sqlite3_close(store->db);
     if (store->lock_file >= 0)
         close(store->lock_file);

@@ -41,11 +41,32 @@ enum {
     SB_SENTENCE_TEXT_MAX = 1 << 20,
 };
 
+/* How a collection keeps its vectors, on disk and in memory; fixed when it is made. */
+enum sb_vectors {
+    SB_VECTORS_F32, /* as they came */
+    SB_VECTORS_F16,
+    SB_VECTORS_INT16, /* with a scale a vector: the size of f16, more exact, and searched by the upper bytes first */
+    SB_VECTORS_INT8,  /* with a scale a vector */
+    SB_VECTORS_FORMS
+};
+const char *sb_vectors_name(enum sb_vectors vectors); /* "f32", "f16", "int16", "int8" */
+bool sb_vectors_parse(const char *name, enum sb_vectors *vectors);
+
+enum sb_search_kind {
+    SB_SEARCH_AUTO,  /* approximate once the collection is large and its index is built */
+    SB_SEARCH_EXACT, /* no index is built */
+    SB_SEARCH_KINDS
+};
+const char *sb_search_kind_name(enum sb_search_kind kind); /* "auto", "exact" */
+bool sb_search_kind_parse(const char *name, enum sb_search_kind *kind);
+
 struct sb_collection_info {
     char name[SB_COLLECTION_NAME_MAX + 1];
     char model_name[128];
     char model_hash[64]; /* of the model that makes this collection's vectors */
     int dimensions;
+    enum sb_vectors vectors;
+    enum sb_search_kind search;
     int64_t count;      /* sentences (out only) */
     int64_t created_at; /* Unix seconds (out only) */
 };
@@ -66,8 +87,8 @@ SB_MUST_CHECK enum sb_status sb_store_open(struct sb_store **store, const char *
                                            struct sb_error *error);
 void sb_store_close(struct sb_store *store); /* checkpoints the WAL */
 
-/* SB_CONFLICT if it exists with another model or size; SB_OK and *created false if it exists just so. created may be
-   NULL. */
+/* SB_CONFLICT if it exists with another model or size, or if the name is an alias; SB_OK and *created false if it exists
+   with these: its vectors and search stay as they are. created may be NULL. */
 SB_MUST_CHECK enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info,
                                              bool *created, struct sb_error *error);
 SB_MUST_CHECK enum sb_status sb_store_describe(struct sb_store *store, const char *collection,
@@ -76,8 +97,23 @@ SB_MUST_CHECK enum sb_status sb_store_describe(struct sb_store *store, const cha
 /* *infos: array of *count sorted by name, free() it. */
 SB_MUST_CHECK enum sb_status sb_store_list(struct sb_store *store, struct sb_collection_info **infos, size_t *count,
                                            struct sb_error *error);
-/* Searches that have begun end as if it were still there. */
+/* Its aliases go with it. Searches that have begun end as if it were still there. SB_CONFLICT for an alias. */
 SB_MUST_CHECK enum sb_status sb_store_drop(struct sb_store *store, const char *collection, struct sb_error *error);
+
+/* Another name for a collection. Every call that takes a collection's name takes an alias too, but for create and drop. */
+struct sb_alias {
+    char name[SB_COLLECTION_NAME_MAX + 1];
+    char collection[SB_COLLECTION_NAME_MAX + 1];
+};
+/* Makes the alias, or lets it name another collection from now on: a call sees the one or the other. SB_CONFLICT if a
+   collection has that name. */
+SB_MUST_CHECK enum sb_status sb_store_alias_set(struct sb_store *store, const char *alias, const char *collection,
+                                                struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_store_alias_delete(struct sb_store *store, const char *alias,
+                                                   struct sb_error *error); /* SB_NOT_FOUND */
+/* *aliases: array of *count sorted by name, free() it. */
+SB_MUST_CHECK enum sb_status sb_store_alias_list(struct sb_store *store, struct sb_alias **aliases, size_t *count,
+                                                 struct sb_error *error);
 
 /* All n or none, in one transaction. SB_INVALID for a duplicate id within the call or a bad id, text, metadata or
    vector (names the index). inserted and updated may be NULL. model_hash must be the collection's (SB_CONFLICT). */
@@ -99,6 +135,11 @@ SB_MUST_CHECK enum sb_status sb_store_get(struct sb_store *store, const char *co
 /* Up to limit sentences in insertion order behind id `after` (NULL: from the start); vectors are not read. */
 SB_MUST_CHECK enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, const char *after,
                                              size_t limit, struct sb_sentences *out, struct sb_error *error);
+/* Every sentence with its vector, in insertion order, until visit says false. What visit gets is borrowed for its call; the
+   collection can not change meanwhile, so visit must not call the store. */
+SB_MUST_CHECK enum sb_status sb_store_visit(struct sb_store *store, const char *collection,
+                                            bool (*visit)(void *context, const struct sb_sentence *sentence),
+                                            void *context, struct sb_error *error);
 /* Deletes those that exist; *deleted says how many. */
 SB_MUST_CHECK enum sb_status sb_store_delete(struct sb_store *store, const char *collection, const char *const *ids,
                                              size_t n, size_t *deleted, struct sb_error *error);
@@ -108,6 +149,11 @@ struct sb_search {
     size_t queries;
     size_t top_k;     /* 1..1000 */
     double min_score; /* -1 or less: no bound */
+    /* NULL: all. Says whether a sentence (without its vector) may be found; called for those that would be found without
+       it, on the calling thread. What it gets is borrowed for its call; it must not call the store. */
+    bool (*keep)(void *context, const struct sb_sentence *sentence);
+    void *keep_context;
+    bool exact; /* compare every vector, even if there is an approximate index */
 };
 struct sb_match {
     struct sb_sentence sentence;

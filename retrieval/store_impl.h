@@ -3,7 +3,8 @@
  *
  * Locks, in the order in which they are taken:
  *   writer   one change at a time: SQLite transaction, then memory. Also guards `db`
- *   list     the array of collections, while one is looked up: read by every call, written by create and drop
+ *   list     the arrays of collections and aliases, while a name is looked up: read by every call, written by those that
+ *            change them
  *   index    one collection's sentences in memory (retrieval/index.h): written only once a change is on disk
  *
  * A call that reads keeps its collection by counting itself among the holders, not by a lock on the list: a long search
@@ -36,6 +37,8 @@ struct sb_store {
     pthread_rwlock_t list;
     struct sb_collection **collections; /* [count], sorted by name */
     size_t count;
+    struct sb_alias *aliases; /* [alias_count], sorted by name */
+    size_t alias_count;
 };
 
 /* Turns SQLite's code into ours, with the file and SQLite's words. */
@@ -60,7 +63,7 @@ enum sb_status sb_store_no_memory(const struct sb_store *store, struct sb_error 
 SB_MUST_CHECK enum sb_status sb_collection_info_check(const struct sb_collection_info *info, struct sb_error *error);
 struct sb_collection *sb_collection_new(const struct sb_collection_info *info, int64_t key); /* NULL: no memory */
 void sb_collection_release(struct sb_collection *collection);                                /* NULL is fine */
-/* NULL with the error set to SB_NOT_FOUND. */
+/* By its name or an alias; NULL with the error set to SB_NOT_FOUND. */
 struct sb_collection *sb_collection_find(const struct sb_store *store, const char *name, struct sb_error *error);
 /* Makes room for one more, so that adding it can not fail. False when out of memory. */
 bool sb_collection_reserve_place(struct sb_store *store);
@@ -70,6 +73,15 @@ void sb_collection_add(struct sb_store *store, struct sb_collection *collection)
 SB_MUST_CHECK enum sb_status sb_collection_begin_read(struct sb_store *store, const char *name,
                                                       struct sb_collection **collection, struct sb_error *error);
 void sb_collection_end_read(struct sb_collection *collection);
+/* 1 to SB_COLLECTION_NAME_MAX bytes of what a collection or an alias may be called. */
+SB_MUST_CHECK enum sb_status sb_collection_name_check(const char *name, struct sb_error *error);
+
+/* aliases.c. Under `list` or `writer`: the name of the collection that an alias stands for, NULL if it is none. */
+const char *sb_alias_target(const struct sb_store *store, const char *alias);
+/* Forgets a dropped collection's aliases. Under `writer` and `list`. */
+void sb_aliases_forget(struct sb_store *store, const char *collection);
+/* At opening, after the collections. */
+SB_MUST_CHECK enum sb_status sb_aliases_load(struct sb_store *store, struct sb_error *error);
 
 /* load.c: the list of collections, and the sentences too if the file is small. At opening. */
 SB_MUST_CHECK enum sb_status sb_collections_load(struct sb_store *store, struct sb_error *error);

@@ -62,7 +62,7 @@ START_TEST(bad_files_are_refused_by_name)
     refuse_file("a.db", SB_CORRUPT, "schema version -1");
     change_file("a.db", "PRAGMA user_version = 0");
     refuse_file("a.db", SB_CORRUPT, "schema version 0");
-    change_file("a.db", "PRAGMA user_version = 1; DROP TABLE sentences");
+    change_file("a.db", "PRAGMA user_version = 2; DROP TABLE sentences");
     refuse_file("a.db", SB_CORRUPT, "no such table: sentences");
     change_file("a.db", "PRAGMA application_id = 7");
     refuse_file("a.db", SB_INVALID, "another program");

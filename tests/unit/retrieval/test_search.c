@@ -203,6 +203,11 @@ static void refuse(struct sb_store *store, struct sb_search search, const char *
     sb_search_results_free(&results); /* of a failed search: empty */
 }
 
+static struct sb_search request(const float *vectors, size_t queries, size_t top_k, double min_score)
+{
+    return (struct sb_search){.vectors = vectors, .queries = queries, .top_k = top_k, .min_score = min_score};
+}
+
 START_TEST(bad_searches_are_refused)
 {
     static const float good[] = {1, 2, 3, 4}, nan_vector[] = {1, 2, 3, NAN}, endless[] = {INFINITY, 2, 3, 4};
@@ -213,12 +218,52 @@ START_TEST(bad_searches_are_refused)
     ck_assert_uint_eq(results.ends[1], 0);
     sb_search_results_free(&results);
     ck_assert_int_eq(sb_store_search(store, "none", &search, &results, NULL), SB_NOT_FOUND);
-    refuse(store, (struct sb_search){nan_vector, 2, 5, -1}, "query 1: element 1 of its vector is not finite");
-    refuse(store, (struct sb_search){endless, 2, 5, -1}, "query 0: element 0");
-    refuse(store, (struct sb_search){good, 2, 0, -1}, "top_k 0; 1 to 1000");
-    refuse(store, (struct sb_search){good, 2, 1001, -1}, "top_k 1001; 1 to 1000");
-    refuse(store, (struct sb_search){good, 0, 5, -1}, "0 queries");
-    refuse(store, (struct sb_search){good, 2, 5, NAN}, "min_score is not a number");
+    refuse(store, request(nan_vector, 2, 5, -1), "query 1: element 1 of its vector is not finite");
+    refuse(store, request(endless, 2, 5, -1), "query 0: element 0");
+    refuse(store, request(good, 2, 0, -1), "top_k 0; 1 to 1000");
+    refuse(store, request(good, 2, 1001, -1), "top_k 1001; 1 to 1000");
+    refuse(store, request(good, 0, 5, -1), "0 queries");
+    refuse(store, request(good, 2, 5, NAN), "min_score is not a number");
+    sb_store_close(store);
+}
+END_TEST
+
+/* Keeps rows whose number is a multiple of *context. */
+static bool keep_multiples(void *context, const struct sb_sentence *s)
+{
+    return strtoul(s->id, NULL, 10) % *(unsigned long *)context == 0;
+}
+
+START_TEST(a_filter_that_keeps_few_still_fills_top_k)
+{
+    enum { ROWS = 3000 };
+    static unsigned long step = 100;
+    struct sb_store *store = open_empty(7);
+    float *rows = unit_rows(3, ROWS, 7);
+    for (size_t i = 0; i < ROWS; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "%zu", i);
+        put(store, id, rows + i * 7);
+    }
+    struct sb_search search = {
+        .vectors = rows, .queries = 2, .top_k = 20, .min_score = -1, .keep = keep_multiples, .keep_context = &step};
+    struct sb_search_results results;
+    ck_assert_int_eq(sb_store_search(store, "c", &search, &results, NULL), SB_OK);
+    for (size_t q = 0; q < 2; q++) {
+        struct ranked *all = rank_all(rows + q * 7, rows, ROWS, 7);
+        size_t kept = 0;
+        for (size_t i = 0; i < ROWS; i += step)
+            all[kept++] = all[i];
+        qsort(all, kept, sizeof *all, best_first);
+        ck_assert_uint_eq(results.ends[q], (q + 1) * 20);
+        for (size_t m = 0; m < 20; m++) {
+            ck_assert_uint_eq(strtoul(results.matches[q * 20 + m].sentence.id, NULL, 10) % step, 0);
+            ck_assert_double_eq_tol(results.matches[q * 20 + m].score, all[m].dot, 2e-6);
+        }
+        free(all);
+    }
+    sb_search_results_free(&results);
+    free(rows);
     sb_store_close(store);
 }
 END_TEST
@@ -232,6 +277,7 @@ int main(void)
     tcase_add_test(tests, ties_keep_the_order_of_insertion);
     tcase_add_test(tests, min_score_bounds_from_above_minus_one);
     tcase_add_test(tests, bad_searches_are_refused);
+    tcase_add_test(tests, a_filter_that_keeps_few_still_fills_top_k);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
