@@ -12,6 +12,7 @@
 struct walk {
     const struct sb_filter *filter;
     const char *at, *end;
+    int left; /* fields that are asked about and were not met yet: at 0 the walk is over */
     bool holds[SB_FILTER_MAX_TESTS];
     bool seen[SB_FILTER_MAX_STEPS];
 };
@@ -279,6 +280,7 @@ static bool walk_value(struct walk *w, const struct sb_filter_step *step)
     for (int i = step->test; i != SB_NONE; i = w->filter->tests[i].next)
         if (w->filter->tests[i].kind == SB_TEST_EXISTS)
             w->holds[i] = true;
+    w->left -= step->test != SB_NONE;
     if (*w->at == '{')
         return step->child == SB_NONE ? skip_value(w) : walk_object(w, step);
     if (step->test == SB_NONE)
@@ -315,6 +317,8 @@ static bool walk_object(struct walk *w, const struct sb_filter_step *parent)
             w->seen[step] = true;
         if (wanted ? !walk_value(w, &w->filter->steps[step]) : !skip_value(w))
             return false;
+        if (w->left == 0)
+            return true;
     } while (take(w, ','));
     return take(w, '}');
 }
@@ -339,6 +343,7 @@ bool sb_filter_keeps(const struct sb_filter *filter, const char *metadata, size_
     w.filter = filter;
     w.at = metadata;
     w.end = metadata + size;
+    w.left = filter->fields;
     memset(w.holds, 0, (size_t)filter->test_count * sizeof *w.holds);
     memset(w.seen, 0, (size_t)filter->step_count * sizeof *w.seen);
     if (filter->test_count > 0 && !walk_object(&w, &filter->steps[0]))

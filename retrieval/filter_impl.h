@@ -65,6 +65,7 @@ struct sb_filter {
     struct sb_filter_rule rules[SB_FILTER_MAX_RULES];
     struct sb_filter_step steps[SB_FILTER_MAX_STEPS]; /* step 0 is the object itself */
     int test_count, rule_count, step_count;
+    int fields; /* steps that have tests */
     int values;
 };
 

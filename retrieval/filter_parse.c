@@ -86,6 +86,7 @@ static enum sb_status add_test(struct parser *p, int step, enum sb_filter_test_k
     if (status != SB_OK)
         return status;
     *test = f->test_count++;
+    f->fields += f->steps[step].test == SB_NONE;
     f->tests[*test] = (struct sb_filter_test){.kind = kind, .next = f->steps[step].test};
     f->steps[step].test = *test;
     f->rules[rule_of_test].test = *test;

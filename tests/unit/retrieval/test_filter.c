@@ -141,7 +141,8 @@ static const struct {
      false},
     /* what is no object has no fields */
     {"{\"a\":{\"exists\":false}}", "[1]", true},
-    {"{\"a\":1}", "{\"a\":1", false},
+    {"{\"a\":\"x\"}", "{\"a\":\"x", false},
+    {"{\"a\":1,\"b\":{\"exists\":false}}", "{\"a\":1,\"c\":", false},
 };
 
 START_TEST(each_operator)
