@@ -3,6 +3,7 @@
  * one query is still in the cache for the next; the best k of a query stay in a heap whose root is the worst of them.
  */
 #include "kernels/kernels.h"
+#include "retrieval/hits.h"
 #include "retrieval/store_impl.h"
 
 #include <math.h>
@@ -11,68 +12,11 @@
 
 enum { BLOCK_ROWS = 256, MAX_TOP_K = 1000, MAX_QUERIES = 4096 };
 
-struct hit {
-    float score;
-    size_t row;
-};
-
-struct heap {
-    struct hit *hits; /* [top_k] */
-    size_t count;
-};
-
-/* a ranks behind b: a lower score, or the same and inserted later. */
-static bool behind(struct hit a, struct hit b)
-{
-    return a.score < b.score || (a.score == b.score && a.row > b.row);
-}
-
-static void sift_down(struct heap *heap, size_t at)
-{
-    for (size_t child; (child = 2 * at + 1) < heap->count; at = child) {
-        if (child + 1 < heap->count && behind(heap->hits[child + 1], heap->hits[child]))
-            child++;
-        if (!behind(heap->hits[child], heap->hits[at]))
-            return;
-        struct hit swap = heap->hits[at];
-        heap->hits[at] = heap->hits[child];
-        heap->hits[child] = swap;
-    }
-}
-
-static void offer(struct heap *heap, size_t top_k, struct hit hit)
-{
-    if (heap->count == top_k) {
-        if (behind(heap->hits[0], hit)) {
-            heap->hits[0] = hit;
-            sift_down(heap, 0);
-        }
-        return;
-    }
-    size_t at = heap->count++;
-    for (; at > 0 && behind(hit, heap->hits[(at - 1) / 2]); at = (at - 1) / 2)
-        heap->hits[at] = heap->hits[(at - 1) / 2];
-    heap->hits[at] = hit;
-}
-
-/* Best first; the heap is used up. */
-static void sort_heap(struct heap *heap)
-{
-    size_t count = heap->count;
-    while (heap->count > 1) {
-        struct hit worst = heap->hits[0];
-        heap->hits[0] = heap->hits[--heap->count];
-        heap->hits[heap->count] = worst;
-        sift_down(heap, 0);
-    }
-    heap->count = count;
-}
-
 /* Under the index's lock. A row is only offered to the filter if it would be found without it. */
-static bool is_wanted(const struct heap *heap, const struct sb_index *index, const struct sb_search *search,
-                      struct hit hit)
+static bool is_wanted(const struct sb_hits *heap, const struct sb_index *index, const struct sb_search *search,
+                      struct sb_hit hit)
 {
-    if (!index->items[hit.row] || (heap->count == search->top_k && !behind(heap->hits[0], hit)))
+    if (!index->items[hit.row] || (heap->count == search->top_k && !sb_hit_behind(heap->items[0], hit)))
         return false;
     if (!search->keep)
         return true;
@@ -81,7 +25,7 @@ static bool is_wanted(const struct heap *heap, const struct sb_index *index, con
 }
 
 /* Under the index's lock. */
-static void score_all(struct heap *heaps, const struct sb_index *index, const struct sb_search *search,
+static void score_all(struct sb_hits *heaps, const struct sb_index *index, const struct sb_search *search,
                       const struct sb_kernels *kernels)
 {
     float scores[BLOCK_ROWS];
@@ -93,52 +37,12 @@ static void score_all(struct heap *heaps, const struct sb_index *index, const st
             kernels->scores(scores, index->matrix + row * index->dimensions, index->dimensions, n,
                             search->vectors + q * index->dimensions, index->dimensions);
             for (size_t i = 0; i < n; i++) {
-                struct hit hit = {scores[i], row + i};
+                struct sb_hit hit = {scores[i], row + i};
                 if (scores[i] >= min_score && is_wanted(&heaps[q], index, search, hit))
-                    offer(&heaps[q], search->top_k, hit);
+                    sb_hits_offer(&heaps[q], search->top_k, hit);
             }
         }
     }
-}
-
-/* One allocation holds matches, ends and strings. Under the index's lock. */
-static bool copy_matches(struct sb_search_results *results, const struct heap *heaps, size_t queries,
-                         const struct sb_index *index)
-{
-    size_t count = 0, strings = 0;
-    for (size_t q = 0; q < queries; q++) {
-        count += heaps[q].count;
-        for (size_t i = 0; i < heaps[q].count; i++) {
-            const struct sb_item *item = index->items[heaps[q].hits[i].row];
-            strings += item->id_size + item->text_size + item->metadata_size + 3;
-        }
-    }
-    char *memory = malloc(count * sizeof(struct sb_match) + queries * sizeof(size_t) + strings + 1);
-    if (!memory)
-        return false;
-    struct sb_match *matches = (struct sb_match *)(void *)memory;
-    size_t *ends = (size_t *)(void *)(matches + count), m = 0;
-    char *at = (char *)(ends + queries);
-    for (size_t q = 0; q < queries; q++) {
-        for (size_t i = 0; i < heaps[q].count; i++) {
-            const struct sb_item *item = index->items[heaps[q].hits[i].row];
-            size_t bytes = item->id_size + item->text_size + item->metadata_size + 3;
-            memcpy(at, item->strings, bytes);
-            matches[m].sentence = (struct sb_sentence){at, at + item->id_size + 1, item->text_size,
-                                                       at + item->id_size + item->text_size + 2, NULL};
-            matches[m++].score = heaps[q].hits[i].score;
-            at += bytes;
-        }
-        ends[q] = m;
-    }
-    *results = (struct sb_search_results){matches, ends, queries, memory};
-    return true;
-}
-
-void sb_search_results_free(struct sb_search_results *results)
-{
-    free(results->memory);
-    *results = (struct sb_search_results){0};
 }
 
 static enum sb_status check_search(const struct sb_search *search, size_t dimensions, struct sb_error *error)
@@ -164,16 +68,16 @@ static enum sb_status search_collection(const struct sb_store *store, const stru
     enum sb_status status = check_search(search, c->index.dimensions, error);
     if (status != SB_OK)
         return status;
-    struct heap *heaps = calloc(search->queries, sizeof *heaps);
-    struct hit *hits = malloc(search->queries * search->top_k * sizeof *hits);
+    struct sb_hits *heaps = calloc(search->queries, sizeof *heaps);
+    struct sb_hit *hits = malloc(search->queries * search->top_k * sizeof *hits);
     bool good = heaps && hits;
     for (size_t q = 0; good && q < search->queries; q++)
-        heaps[q].hits = hits + q * search->top_k;
+        heaps[q].items = hits + q * search->top_k;
     if (good) {
         score_all(heaps, &c->index, search, store->kernels);
         for (size_t q = 0; q < search->queries; q++)
-            sort_heap(&heaps[q]);
-        good = copy_matches(results, heaps, search->queries, &c->index);
+            sb_hits_sort(&heaps[q]);
+        good = sb_search_results_copy(results, heaps, search->queries, &c->index);
     }
     free(heaps);
     free(hits);
