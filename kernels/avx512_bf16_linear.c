@@ -83,6 +83,10 @@ static bool runs_here(void)
     return sb_cpu()->avx512f && sb_cpu()->avx512bw && sb_cpu()->avx512vl && sb_cpu()->avx512_bf16;
 }
 
-const struct sb_linear_kernel sb_linear_avx512_bf16 = {"avx512-bf16",   SB_PACKED_BF16, true,
-                                                       SB_TILE_COLUMNS, runs_here,      linear_bf16};
+const struct sb_linear_kernel sb_linear_avx512_bf16 = {.name = "avx512-bf16",
+                                                       .dtype = SB_PACKED_BF16,
+                                                       .is_fast = true,
+                                                       .panel_width = SB_TILE_COLUMNS,
+                                                       .runs_here = runs_here,
+                                                       .run = linear_bf16};
 #endif

@@ -14,8 +14,12 @@ static bool runs_here(void)
     return sb_cpu()->avx512f && sb_cpu()->avx512bw && sb_cpu()->avx512dq && sb_cpu()->avx512vl && sb_cpu()->fma;
 }
 
-const struct sb_linear_kernel sb_linear_avx512_f32 = {"avx512-f32",    SB_PACKED_F32, true,
-                                                      SB_TILE_COLUMNS, runs_here,     vector_linear_f32};
+const struct sb_linear_kernel sb_linear_avx512_f32 = {.name = "avx512-f32",
+                                                      .dtype = SB_PACKED_F32,
+                                                      .is_fast = true,
+                                                      .panel_width = SB_TILE_COLUMNS,
+                                                      .runs_here = runs_here,
+                                                      .run = vector_linear_f32};
 
 const struct sb_kernels sb_kernels_avx512 = {
     .name = "avx512",
@@ -27,5 +31,6 @@ const struct sb_kernels sb_kernels_avx512 = {
     .dot = vector_dot,
     .scores = vector_scores,
     .log_sum_exp = vector_log_sum_exp,
+    .training = &sb_training_plain,
 };
 #endif

@@ -126,6 +126,10 @@ static bool runs_here(void)
     return sb_cpu()->avx512f && sb_cpu()->avx512bw && sb_cpu()->avx512dq && sb_cpu()->avx512vl && sb_cpu()->avx512_vnni;
 }
 
-const struct sb_linear_kernel sb_linear_avx512_vnni = {"avx512-vnni-int8", SB_PACKED_INT8, true,
-                                                       SB_TILE_COLUMNS,    runs_here,      linear_int8};
+const struct sb_linear_kernel sb_linear_avx512_vnni = {.name = "avx512-vnni-int8",
+                                                       .dtype = SB_PACKED_INT8,
+                                                       .is_fast = true,
+                                                       .panel_width = SB_TILE_COLUMNS,
+                                                       .runs_here = runs_here,
+                                                       .run = linear_int8};
 #endif

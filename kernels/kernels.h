@@ -121,6 +121,9 @@ struct sb_linear_kernel {
     /* See sb_linear. */
     void (*run)(float *y, size_t ld_y, const float *x, size_t ld_x, size_t rows, const struct sb_packed *w,
                 const float *bias, const struct sb_epilogue *epilogue, void *scratch);
+    /* See sb_packed_fill; NULL: the plain one. */
+    void (*fill)(struct sb_packed *packed, const float *source, size_t ld_source, bool transposed, size_t first_panel,
+                 size_t panels);
 };
 
 /* The fastest linear kernel of this arithmetic that the variant offers and this processor runs; never NULL: the plain variant

@@ -56,5 +56,9 @@ static void openblas_linear(float *y, size_t ld_y, const float *x, size_t ld_x, 
     }
 }
 
-const struct sb_linear_kernel sb_linear_openblas_f32 = {"openblas-f32", SB_PACKED_F32,  true, 1,
-                                                        runs_here,      openblas_linear};
+const struct sb_linear_kernel sb_linear_openblas_f32 = {.name = "openblas-f32",
+                                                        .dtype = SB_PACKED_F32,
+                                                        .is_fast = true,
+                                                        .panel_width = 1,
+                                                        .runs_here = runs_here,
+                                                        .run = openblas_linear};

@@ -115,4 +115,5 @@ const struct sb_kernels sb_kernels_plain = {
     .dot = plain_dot,
     .scores = plain_scores,
     .log_sum_exp = plain_log_sum_exp,
+    .training = &sb_training_plain,
 };

@@ -100,9 +100,21 @@ static void plain_linear(float *y, size_t ld_y, const float *x, size_t ld_x, siz
     }
 }
 
-const struct sb_linear_kernel sb_linear_plain_f32 = {"plain-f32", SB_PACKED_F32, false,
-                                                     PANEL_WIDTH, always,        plain_linear};
-const struct sb_linear_kernel sb_linear_plain_bf16 = {"plain-bf16", SB_PACKED_BF16, false,
-                                                      PANEL_WIDTH,  always,         plain_linear};
-const struct sb_linear_kernel sb_linear_plain_int8 = {"plain-int8", SB_PACKED_INT8, false,
-                                                      PANEL_WIDTH,  always,         plain_linear};
+const struct sb_linear_kernel sb_linear_plain_f32 = {.name = "plain-f32",
+                                                     .dtype = SB_PACKED_F32,
+                                                     .is_fast = false,
+                                                     .panel_width = PANEL_WIDTH,
+                                                     .runs_here = always,
+                                                     .run = plain_linear};
+const struct sb_linear_kernel sb_linear_plain_bf16 = {.name = "plain-bf16",
+                                                      .dtype = SB_PACKED_BF16,
+                                                      .is_fast = false,
+                                                      .panel_width = PANEL_WIDTH,
+                                                      .runs_here = always,
+                                                      .run = plain_linear};
+const struct sb_linear_kernel sb_linear_plain_int8 = {.name = "plain-int8",
+                                                      .dtype = SB_PACKED_INT8,
+                                                      .is_fast = false,
+                                                      .panel_width = PANEL_WIDTH,
+                                                      .runs_here = always,
+                                                      .run = plain_linear};

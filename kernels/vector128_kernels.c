@@ -12,8 +12,12 @@ static bool runs_here(void)
     return true;
 }
 
-const struct sb_linear_kernel sb_linear_vector128_f32 = {"vector128-f32", SB_PACKED_F32, true,
-                                                         SB_TILE_COLUMNS, runs_here,     vector_linear_f32};
+const struct sb_linear_kernel sb_linear_vector128_f32 = {.name = "vector128-f32",
+                                                         .dtype = SB_PACKED_F32,
+                                                         .is_fast = true,
+                                                         .panel_width = SB_TILE_COLUMNS,
+                                                         .runs_here = runs_here,
+                                                         .run = vector_linear_f32};
 
 const struct sb_kernels sb_kernels_vector128 = {
     .name = "vector128",
@@ -25,4 +29,5 @@ const struct sb_kernels sb_kernels_vector128 = {
     .dot = vector_dot,
     .scores = vector_scores,
     .log_sum_exp = vector_log_sum_exp,
+    .training = &sb_training_plain,
 };
