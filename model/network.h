@@ -24,6 +24,7 @@
 #ifndef SB_MODEL_NETWORK_H
 #define SB_MODEL_NETWORK_H
 
+#include "base/dtype.h"
 #include "base/pool.h"
 #include "base/status.h"
 #include "kernels/kernels.h"

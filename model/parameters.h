@@ -19,7 +19,7 @@ struct sb_parameter {
     char name[SB_PARAMETER_NAME_MAX]; /* Hugging Face's, as saved: "bert.encoder.layer.0.attention.self.query.weight" */
     int rank;                         /* 1 or 2 */
     size_t rows, columns;             /* rank 2: [out, in]; rank 1: rows 1 */
-    size_t offset;                    /* in floats; a multiple of 16 */
+    size_t offset;                    /* in floats */
     bool decays;                      /* weight decay applies by default: not to biases and LayerNorm */
     bool is_new;                      /* the checkpoint had none: to be initialised (zero until then) */
 };
