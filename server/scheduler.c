@@ -9,6 +9,7 @@ enum {
     TASKS_PER_PASS = 64, /* more would be held by one worker without getting rows */
     NEW_TOKENS = 32,     /* of a pass, for a job that has had none */
     OLD_TOKENS = 48,     /* of a pass, for all others together: at this size long work runs at 96 % of its best speed */
+    OLD_BESIDE_NEW = 24, /* instead, of a pass in which a new job waits for its end */
     SESSIONS = 8,        /* a worker keeps this many models' sessions */
 };
 
@@ -221,11 +222,21 @@ static void offer(struct worker *w, struct sb_batch *batch, size_t i, size_t tok
         sb_task_fail(task, SB_LIMIT, "a row is longer than one pass can take");
 }
 
-/* A new job gets NEW_TOKENS, with which most sentences are done in one pass; jobs that have had a pass share OLD_TOKENS. So a pass
-   stays short however much long work there is, and a sentence that comes waits for one short pass and computes in the next. */
+/* Tokens that the jobs which have had a pass before share in this one. */
+static size_t old_share(const struct worker *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (!w->jobs[i]->served)
+            return OLD_BESIDE_NEW;
+    return OLD_TOKENS;
+}
+
+/* A new job gets NEW_TOKENS, with which most sentences are done in one pass; the others share what old_share() says. So a pass stays
+   short however much long work there is: a sentence that comes waits for one short pass and computes in the next. The first in line
+   gets a row in any case, the batch being empty, so that the long work goes on however many sentences come. */
 static void gather(struct worker *w, struct sb_batch *batch)
 {
-    size_t budget = w->scheduler->options.max_batch_tokens, old_left = OLD_TOKENS;
+    size_t budget = w->scheduler->options.max_batch_tokens, old_left = old_share(w);
     sb_batch_reset(batch);
     for (size_t i = 0; i < w->count; i++) {
         struct sb_job *job = w->jobs[i];

@@ -10,9 +10,10 @@
  *     ...
  *     sb_scheduler_free(scheduler);   // finishes what was submitted
  *
- * Fairness: tasks wait in one line. A pass takes them from its front and gives each an equal share of the token budget;
- * what one does not need goes to the others. A task that got rows goes to the end of the line, one that got none keeps
- * its place. So a short task is not stuck behind a long one, and a long one always comes to its turn.
+ * Fairness: tasks wait in one line and a pass takes them from its front. A new one gets tokens enough for a sentence; those
+ * that have had a pass share a few, fewer still beside a new one, so that passes stay short and a sentence waits for one of
+ * them only. A task that got rows goes to the end of the line, one that got none keeps its place: a long one always comes to
+ * its turn.
  *
  * Thread rule: submit from any thread; done() is called on a worker thread, once for every submitted job, and must not
  * block.

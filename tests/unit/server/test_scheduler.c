@@ -328,6 +328,84 @@ START_TEST(long_work_leaves_passes_short)
 }
 END_TEST
 
+/* Tokens of each pass, in order. */
+struct passes {
+    size_t count, tokens[16];
+};
+
+static void list_pass(void *context, size_t rows, size_t tokens)
+{
+    struct passes *passes = context;
+    (void)rows;
+    if (passes->count < 16)
+        passes->tokens[passes->count++] = tokens;
+}
+
+START_TEST(a_pass_with_a_new_job_is_shorter_still)
+{
+    enum { ROWS = 40 };
+    struct passes passes = {0};
+    struct unit running, brief;
+    struct sb_scheduler *s;
+    struct sb_scheduler_options o = sb_scheduler_defaults();
+    sem_t gate, begun;
+    o.threads = 1;
+    o.on_pass = list_pass;
+    o.context = &passes;
+    ck_assert_int_eq(sb_scheduler_new(&s, &o, NULL), SB_OK);
+    sem_init(&gate, 0, 1);
+    sem_init(&begun, 0, 0);
+    unit_init(&running, ROWS, 8);
+    unit_init(&brief, 1, 16);
+    running.counting.gate = &gate;
+    running.counting.begun = &begun;
+    submit(s, &running);
+    for (int offers = 0; offers < 2; offers++)
+        while (sem_wait(&begun) != 0)
+            continue;
+    submit(s, &brief); /* the second pass is being gathered */
+    for (int i = 0; i < ROWS; i++)
+        sem_post(&gate);
+    ck_assert_int_eq(wait_for(&brief), SB_OK);
+    ck_assert_int_eq(wait_for(&running), SB_OK);
+    sb_scheduler_free(s);
+    ck_assert_uint_eq(passes.tokens[0], 32);
+    ck_assert_uint_eq(passes.tokens[1], 48);
+    ck_assert_uint_eq(passes.tokens[2], 24 + 16);
+    ck_assert_uint_eq(passes.tokens[3], 48);
+}
+END_TEST
+
+START_TEST(long_rows_go_on_however_many_sentences_come)
+{
+    enum { SENTENCES = 200 };
+    static struct unit brief[SENTENCES];
+    struct barrier barrier;
+    struct unit large[2];
+    struct sb_scheduler *s = scheduler_of(1, 512, 128, 512);
+    close_barrier(s, &barrier);
+    for (size_t i = 0; i < SENTENCES; i++) { /* when one ends the next comes, so that each pass has a new job */
+        unit_init(&brief[i], 1, 8);
+        brief[i].scheduler = s;
+        brief[i].follower = i + 1 < SENTENCES ? &brief[i + 1] : NULL;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        unit_init(&large[i], 20, 64); /* a row is more than the share beside new jobs */
+        large[i].observed = &brief[SENTENCES - 1];
+        submit(s, &large[i]);
+    }
+    submit(s, &brief[0]);
+    open_barrier(&barrier);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(wait_for(&large[i]), SB_OK);
+        ck_assert_uint_eq(large[i].observed_accepted, 0);
+    }
+    for (size_t i = 0; i < SENTENCES; i++)
+        ck_assert_int_eq(wait_for(&brief[i]), SB_OK);
+    sb_scheduler_free(s);
+}
+END_TEST
+
 /* ---- limits and failures ---- */
 
 START_TEST(a_full_queue_refuses_but_not_what_continues)
@@ -505,6 +583,8 @@ int main(void)
     tcase_add_test(tests, a_long_row_comes_to_its_turn_among_many_short_ones);
     tcase_add_test(tests, passes_keep_to_the_budget);
     tcase_add_test(tests, long_work_leaves_passes_short);
+    tcase_add_test(tests, a_pass_with_a_new_job_is_shorter_still);
+    tcase_add_test(tests, long_rows_go_on_however_many_sentences_come);
     tcase_add_test(tests, a_full_queue_refuses_but_not_what_continues);
     tcase_add_test(tests, past_its_deadline_a_job_computes_nothing);
     tcase_add_test(tests, a_cancelled_job_ends);
