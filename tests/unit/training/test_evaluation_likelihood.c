@@ -179,7 +179,15 @@ START_TEST(the_seq2seq_loss_of_a_batch)
 }
 END_TEST
 
-/* For what the model itself writes greedily there is no gap. */
+/* The target twice, its end only once. */
+static size_t twice(int32_t *to, const int32_t *target, size_t count)
+{
+    memcpy(to, target, (count - 1) * sizeof *to);
+    memcpy(to + count - 1, target, count * sizeof *to);
+    return 2 * count - 1;
+}
+
+/* For what the model itself writes greedily there is no gap; behind its end nothing is compared. */
 START_TEST(greedy_decoding_of_a_real_model)
 {
     struct sb_model *model = open_model("models/simbert-small-zh");
@@ -192,7 +200,7 @@ START_TEST(greedy_decoding_of_a_real_model)
         const cJSON *output = cJSON_GetObjectItem(line, "output"), *logprobs = cJSON_GetObjectItem(line, "logprobs");
         if (cJSON_GetObjectItem(line, "smallest_gap")->valuedouble < 1e-3)
             continue;
-        int32_t target[LONGEST * 2];
+        int32_t target[LONGEST * 2], longer[LONGEST * 4];
         size_t count = (size_t)cJSON_GetArraySize(output);
         ck_assert_uint_le(count, 2 * LONGEST);
         double nll = 0;
@@ -208,6 +216,10 @@ START_TEST(greedy_decoding_of_a_real_model)
         ck_assert_msg(fabs(mine.nll - nll) <= 1e-3 * (double)count, "%s: %g, not %g", text, mine.nll, nll);
         ck_assert_uint_eq(mine.compared, count - 1);
         ck_assert_double_eq_tol(mine.free, mine.forced, 1e-6);
+        pair = (struct sb_likelihood_pair){encoding.ids, longer, encoding.length, twice(longer, target, count)};
+        measure(&mine, session, &pair, 1);
+        ck_assert_uint_eq(mine.tokens, 2 * count - 1);
+        ck_assert_uint_eq(mine.compared, count - 1);
         seen++;
     }
     ck_assert_uint_ge(seen, 40);
