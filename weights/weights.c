@@ -1,7 +1,7 @@
 #include "weights/weights.h"
 
 #include "weights/config_impl.h"
-#include "weights/hash_impl.h"
+#include "base/hash.h"
 #include "weights/parameters_impl.h"
 #include "weights/weights_impl.h"
 

@@ -1,6 +1,4 @@
-#include "weights/hash_impl.h"
-
-#include "weights/bytes_impl.h"
+#include "base/hash.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,12 +18,19 @@ static uint64_t rotate(uint64_t x, int bits)
     return x << bits | x >> (64 - bits);
 }
 
+static uint64_t load_word(const unsigned char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
 /* Every step (xor, odd product, rotation) can be undone, so a lane forgets nothing of its words; the rotation brings
    the high bits, where products mix, back to where the next product takes them up. Lanes do not wait for each other. */
 static void absorb(struct sb_hash *hash, const unsigned char *block)
 {
     for (int i = 0; i < SB_HASH_LANES; i++)
-        hash->lanes[i] = rotate((hash->lanes[i] ^ sb_load_u64(block + 8 * i)) * multipliers[i], 29);
+        hash->lanes[i] = rotate((hash->lanes[i] ^ load_word(block + 8 * i)) * multipliers[i], 29);
 }
 
 /* Spreads each bit over the whole word. */

@@ -1,5 +1,5 @@
 /*
- * A fast 128-bit hash that tells models apart. Not cryptographic: it identifies what was loaded, it proves nothing
+ * A fast 128-bit hash that tells files apart. Not cryptographic: it identifies what was loaded, it proves nothing
  * about who made it.
  *
  *     struct sb_hash hash;
@@ -7,8 +7,8 @@
  *     sb_hash_bytes(&hash, data, size);       // any number of times; each call is a piece of its own
  *     sb_hash_end(&hash, digits);
  */
-#ifndef SB_WEIGHTS_HASH_IMPL_H
-#define SB_WEIGHTS_HASH_IMPL_H
+#ifndef SB_BASE_HASH_H
+#define SB_BASE_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>
