@@ -18,7 +18,7 @@ enum sb_status sb_store_no_memory(const struct sb_store *store, struct sb_error 
 struct sb_collection *sb_collection_new(const struct sb_collection_info *info, int64_t key)
 {
     struct sb_collection *c = calloc(1, sizeof *c);
-    if (!c || !sb_index_init(&c->index, (size_t)info->dimensions)) {
+    if (!c || !sb_index_init(&c->index, info->vectors, (size_t)info->dimensions)) {
         free(c);
         return NULL;
     }

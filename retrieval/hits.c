@@ -1,7 +1,8 @@
 #include "retrieval/hits.h"
 
+#include "retrieval/store_impl.h"
+
 #include <stdlib.h>
-#include <string.h>
 
 bool sb_hit_behind(struct sb_hit a, struct sb_hit b)
 {
@@ -56,8 +57,8 @@ bool sb_search_results_copy(struct sb_search_results *results, const struct sb_h
     for (size_t q = 0; q < queries; q++) {
         count += hits[q].count;
         for (size_t i = 0; i < hits[q].count; i++) {
-            const struct sb_item *item = index->items[hits[q].items[i].row];
-            strings += item->id_size + item->text_size + item->metadata_size + 3;
+            struct sb_sentence sentence = sb_index_sentence(index, hits[q].items[i].row);
+            strings += sb_sentence_strings_size(&sentence);
         }
     }
     char *memory = malloc(count * sizeof(struct sb_match) + queries * sizeof(size_t) + strings + 1);
@@ -68,13 +69,9 @@ bool sb_search_results_copy(struct sb_search_results *results, const struct sb_h
     char *at = (char *)(ends + queries);
     for (size_t q = 0; q < queries; q++) {
         for (size_t i = 0; i < hits[q].count; i++) {
-            const struct sb_item *item = index->items[hits[q].items[i].row];
-            size_t bytes = item->id_size + item->text_size + item->metadata_size + 3;
-            memcpy(at, item->strings, bytes);
-            matches[m].sentence = (struct sb_sentence){at, at + item->id_size + 1, item->text_size,
-                                                       at + item->id_size + item->text_size + 2, NULL};
+            struct sb_sentence sentence = sb_index_sentence(index, hits[q].items[i].row);
+            at = sb_sentence_copy(&matches[m].sentence, &sentence, at);
             matches[m++].score = hits[q].items[i].score;
-            at += bytes;
         }
         ends[q] = m;
     }

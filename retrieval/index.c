@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CAPACITY = 64 };
+enum { FIRST_CAPACITY = 64, TEXTS_WORTH_CLOSING_UP = 1 << 20 };
+
+struct record {
+    uint32_t id_size, text_size, metadata_size;
+};
 
 bool sb_index_lock_init(pthread_rwlock_t *lock)
 {
@@ -18,70 +22,135 @@ bool sb_index_lock_init(pthread_rwlock_t *lock)
     return made;
 }
 
-bool sb_index_init(struct sb_index *index, size_t dimensions)
+bool sb_index_init(struct sb_index *index, enum sb_vectors form, size_t dimensions)
 {
-    *index = (struct sb_index){.dimensions = dimensions, .hash_key = sb_random_fresh_seed()};
+    *index = (struct sb_index){.matrix = {.form = form, .dimensions = dimensions}, .hash_key = sb_random_fresh_seed()};
+    pthread_mutex_init(&index->lexical_lock, NULL);
     return sb_index_lock_init(&index->lock);
+}
+
+/* It is made anew when it is next asked for. */
+static void drop_lexical(struct sb_index *index)
+{
+    sb_lexical_free(index->lexical);
+    index->lexical = NULL;
 }
 
 void sb_index_clear(struct sb_index *index)
 {
-    for (size_t i = 0; i < index->rows; i++)
-        free(index->items[i]);
-    free(index->items);
-    free(index->matrix);
+    drop_lexical(index);
+    sb_matrix_free(&index->matrix);
+    sb_region_free(&index->texts);
+    free(index->places);
+    free(index->sequences);
     free(index->slots);
-    index->items = NULL;
-    index->matrix = NULL;
+    index->places = NULL;
+    index->sequences = NULL;
     index->slots = NULL;
-    index->rows = index->capacity = index->live = index->slot_mask = 0;
+    index->rows = index->capacity = index->live = index->slot_mask = index->texts_size = index->texts_dead = 0;
+    index->epoch++;
 }
 
 void sb_index_free(struct sb_index *index)
 {
     sb_index_clear(index);
+    pthread_mutex_destroy(&index->lexical_lock);
     pthread_rwlock_destroy(&index->lock);
 }
 
-struct sb_item *sb_item_new(const struct sb_sentence *sentence)
+/* ---- records ---- */
+
+static bool has_metadata(const struct sb_sentence *sentence)
 {
-    const char *metadata = sentence->metadata ? sentence->metadata : "{}";
-    size_t id_size = strlen(sentence->id), metadata_size = strlen(metadata);
-    struct sb_item *item = malloc(sizeof *item + id_size + sentence->text_size + metadata_size + 3);
-    if (!item)
-        return NULL;
-    *item = (struct sb_item){id_size, sentence->text_size, metadata_size};
-    char *at = item->strings;
-    memcpy(at, sentence->id, id_size + 1);
-    at += id_size + 1;
-    memcpy(at, sentence->text, sentence->text_size);
-    at[sentence->text_size] = '\0';
-    memcpy(at + sentence->text_size + 1, metadata, metadata_size + 1);
-    return item;
+    return sentence->metadata && strcmp(sentence->metadata, "{}") != 0;
 }
 
-const char *sb_item_id(const struct sb_item *item)
+size_t sb_index_record_size(const struct sb_sentence *s)
 {
-    return item->strings;
+    return sizeof(struct record) + strlen(s->id) + 1 + s->text_size + 1 +
+           (has_metadata(s) ? strlen(s->metadata) + 1 : 0);
 }
 
-const char *sb_item_text(const struct sb_item *item)
+static size_t record_size(const struct record *r)
 {
-    return item->strings + item->id_size + 1;
+    return sizeof *r + r->id_size + 1 + r->text_size + 1 + (r->metadata_size ? r->metadata_size + 1 : 0);
 }
 
-const char *sb_item_metadata(const struct sb_item *item)
+static const char *record_at(const struct sb_index *index, uint64_t place, struct record *record)
 {
-    return sb_item_text(item) + item->text_size + 1;
+    const char *at = (const char *)index->texts.data + place - 1;
+    memcpy(record, at, sizeof *record);
+    return at + sizeof *record;
 }
 
-struct sb_sentence sb_item_sentence(const struct sb_item *item)
+static uint64_t append_record(struct sb_index *index, const struct sb_sentence *s)
 {
-    return (struct sb_sentence){.id = sb_item_id(item),
-                                .text = sb_item_text(item),
-                                .text_size = item->text_size,
-                                .metadata = sb_item_metadata(item)};
+    struct record record = {(uint32_t)strlen(s->id), (uint32_t)s->text_size,
+                            has_metadata(s) ? (uint32_t)strlen(s->metadata) : 0};
+    char *at = (char *)index->texts.data + index->texts_size;
+    uint64_t place = index->texts_size + 1;
+    memcpy(at, &record, sizeof record);
+    at += sizeof record;
+    memcpy(at, s->id, record.id_size + 1);
+    at += record.id_size + 1;
+    memcpy(at, s->text, record.text_size);
+    at[record.text_size] = '\0';
+    if (record.metadata_size)
+        memcpy(at + record.text_size + 1, s->metadata, record.metadata_size + 1);
+    index->texts_size += record_size(&record);
+    return place;
 }
+
+struct sb_sentence sb_index_sentence(const struct sb_index *index, size_t row)
+{
+    struct record record;
+    const char *id = record_at(index, index->places[row], &record), *text = id + record.id_size + 1;
+    return (struct sb_sentence){.id = id,
+                                .text = text,
+                                .text_size = record.text_size,
+                                .metadata = record.metadata_size ? text + record.text_size + 1 : "{}"};
+}
+
+static const char *row_id(const struct sb_index *index, size_t row)
+{
+    struct record record;
+    return record_at(index, index->places[row], &record);
+}
+
+/* Marks a row's record as dead. */
+static void bury_record(struct sb_index *index, size_t row)
+{
+    if (index->lexical && !sb_lexical_forget(index->lexical, row))
+        drop_lexical(index);
+    struct record record;
+    record_at(index, index->places[row], &record);
+    index->texts_dead += record_size(&record);
+}
+
+/* Copies the live records into a new region. Without memory for it everything stays as it is. */
+static void close_up_texts(struct sb_index *index)
+{
+    struct sb_region texts = {0};
+    size_t size = 0;
+    if (!sb_region_reserve(&texts, index->texts_size - index->texts_dead + 1))
+        return;
+    for (size_t row = 0; row < index->rows; row++) {
+        struct record record;
+        if (!index->places[row])
+            continue;
+        record_at(index, index->places[row], &record);
+        memcpy((char *)texts.data + size, (const char *)index->texts.data + index->places[row] - 1,
+               record_size(&record));
+        index->places[row] = size + 1;
+        size += record_size(&record);
+    }
+    sb_region_free(&index->texts);
+    index->texts = texts;
+    index->texts_size = size;
+    index->texts_dead = 0;
+}
+
+/* ---- the hash table ---- */
 
 /* Keyed, because ids are chosen outside: nobody who does not know the key can make many of them meet in one slot.
    Chains eight bytes at a time through the generator's permutation, beginning with the length. */
@@ -103,7 +172,7 @@ static size_t hash_id(const struct sb_index *index, const char *id)
 static size_t find_slot(const struct sb_index *index, const char *id)
 {
     size_t slot = hash_id(index, id) & index->slot_mask;
-    while (index->slots[slot] && strcmp(sb_item_id(index->items[index->slots[slot] - 1]), id) != 0)
+    while (index->slots[slot] && strcmp(row_id(index, index->slots[slot] - 1), id) != 0)
         slot = (slot + 1) & index->slot_mask;
     return slot;
 }
@@ -119,28 +188,36 @@ static void fill_slots(struct sb_index *index)
 {
     memset(index->slots, 0, (index->slot_mask + 1) * sizeof *index->slots);
     for (size_t row = 0; row < index->rows; row++)
-        if (index->items[row])
-            index->slots[find_slot(index, sb_item_id(index->items[row]))] = (uint32_t)(row + 1);
+        if (index->places[row])
+            index->slots[find_slot(index, row_id(index, row))] = (uint32_t)(row + 1);
 }
 
-bool sb_index_reserve(struct sb_index *index, size_t more)
+/* What was probed past the hole moves up, so that it is still found. */
+static void empty_slot(struct sb_index *index, size_t hole)
 {
-    size_t wanted;
-    if (__builtin_add_overflow(index->rows, more, &wanted) || wanted >= UINT32_MAX / 2)
-        return false;
-    if (wanted <= index->capacity)
-        return true;
+    index->slots[hole] = 0;
+    for (size_t slot = (hole + 1) & index->slot_mask; index->slots[slot]; slot = (slot + 1) & index->slot_mask) {
+        uint32_t moved = index->slots[slot];
+        index->slots[slot] = 0;
+        index->slots[find_slot(index, row_id(index, moved - 1))] = moved;
+    }
+}
+
+/* ---- rows ---- */
+
+static bool reserve_rows(struct sb_index *index, size_t wanted)
+{
     size_t capacity = index->capacity ? index->capacity : FIRST_CAPACITY;
     while (capacity < wanted)
         capacity *= 2;
-    struct sb_item **items = realloc(index->items, capacity * sizeof *items);
-    if (items)
-        index->items = items;
-    float *matrix = realloc(index->matrix, capacity * index->dimensions * sizeof *matrix);
-    if (matrix)
-        index->matrix = matrix;
+    uint64_t *places = realloc(index->places, capacity * sizeof *places);
+    if (places)
+        index->places = places;
+    int64_t *sequences = realloc(index->sequences, capacity * sizeof *sequences);
+    if (sequences)
+        index->sequences = sequences;
     uint32_t *slots = malloc(2 * capacity * sizeof *slots); /* at most half full */
-    if (!items || !matrix || !slots) {
+    if (!places || !sequences || !slots || !sb_matrix_reserve(&index->matrix, wanted)) {
         free(slots);
         return false;
     }
@@ -152,55 +229,67 @@ bool sb_index_reserve(struct sb_index *index, size_t more)
     return true;
 }
 
-void sb_index_put(struct sb_index *index, struct sb_item *item, const float *vector)
+bool sb_index_reserve(struct sb_index *index, size_t more, size_t bytes)
 {
-    size_t slot = find_slot(index, sb_item_id(item)), row;
+    size_t wanted, texts;
+    if (__builtin_add_overflow(index->rows, more, &wanted) || wanted >= UINT32_MAX / 2 ||
+        __builtin_add_overflow(index->texts_size, bytes, &texts))
+        return false;
+    if (!sb_region_reserve(&index->texts, texts + 1))
+        return false;
+    return wanted <= index->capacity ? sb_matrix_reserve(&index->matrix, wanted) : reserve_rows(index, wanted);
+}
+
+size_t sb_index_put(struct sb_index *index, const struct sb_sentence *sentence, const void *stored, int64_t sequence)
+{
+    size_t slot = find_slot(index, sentence->id), row;
     if (index->slots[slot]) {
         row = index->slots[slot] - 1;
-        free(index->items[row]);
+        bury_record(index, row);
     } else {
         row = index->rows++;
         index->slots[slot] = (uint32_t)(row + 1);
+        index->sequences[row] = sequence;
         index->live++;
     }
-    index->items[row] = item;
-    memcpy(index->matrix + row * index->dimensions, vector, index->dimensions * sizeof *vector);
+    index->places[row] = append_record(index, sentence);
+    sb_matrix_put(&index->matrix, row, stored);
+    return row;
 }
 
 static void close_up(struct sb_index *index)
 {
     size_t kept = 0;
     for (size_t row = 0; row < index->rows; row++) {
-        if (!index->items[row])
+        if (!index->places[row])
             continue;
-        index->items[kept] = index->items[row];
-        if (kept != row)
-            memcpy(index->matrix + kept * index->dimensions, index->matrix + row * index->dimensions,
-                   index->dimensions * sizeof *index->matrix);
+        index->places[kept] = index->places[row];
+        index->sequences[kept] = index->sequences[row];
+        sb_matrix_move(&index->matrix, kept, row);
         kept++;
     }
     index->rows = kept;
+    index->epoch++;
+    drop_lexical(index);
+    fill_slots(index);
 }
 
-bool sb_index_remove(struct sb_index *index, const char *id)
+int64_t sb_index_remove(struct sb_index *index, const char *id)
 {
     int64_t row = sb_index_find(index, id);
     if (row == SB_NO_ROW)
-        return false;
-    size_t hole = find_slot(index, id);
-    free(index->items[row]);
-    index->items[row] = NULL;
+        return SB_NO_ROW;
+    empty_slot(index, find_slot(index, id));
+    bury_record(index, (size_t)row);
+    index->places[row] = 0;
     index->live--;
-    index->slots[hole] = 0;
-    /* What was probed past the hole moves up, so that it is still found. */
-    for (size_t slot = (hole + 1) & index->slot_mask; index->slots[slot]; slot = (slot + 1) & index->slot_mask) {
-        uint32_t moved = index->slots[slot];
-        index->slots[slot] = 0;
-        index->slots[find_slot(index, sb_item_id(index->items[moved - 1]))] = moved;
-    }
-    if (index->rows > FIRST_CAPACITY && 2 * index->live < index->rows) {
+    return row;
+}
+
+void sb_index_tidy(struct sb_index *index)
+{
+    if (index->rows > FIRST_CAPACITY && 2 * index->live < index->rows)
         close_up(index);
-        fill_slots(index);
-    }
-    return true;
+    if (index->texts_dead > TEXTS_WORTH_CLOSING_UP && 2 * index->texts_dead > index->texts_size)
+        close_up_texts(index);
 }

@@ -38,62 +38,57 @@ static enum sb_status load_info(struct sb_store *store, sqlite3_stmt *statement,
         sb_collection_release(collection);
         return sb_store_no_memory(store, error);
     }
+    collection->generation = sqlite3_column_int64(statement, 9);
+    collection->current = sqlite3_column_int(statement, 10) != 0;
     sb_collection_add(store, collection);
     return SB_OK;
 }
 
-/* Moves one row into the index; it is checked there, where the vector is aligned. */
+/* Moves one row into the index, if it may stand there. vector: room for one, decoded. */
 static enum sb_status load_sentence(struct sb_store *store, struct sb_collection *c, sqlite3_stmt *statement,
-                                    struct sb_error *error)
+                                    float *vector, struct sb_error *error)
 {
     struct sb_index *index = &c->index;
-    size_t row = index->rows, bytes, expected = index->dimensions * sizeof(float);
+    size_t row = index->rows, expected = sb_vector_stored_size(c->info.vectors, (size_t)c->info.dimensions);
     int64_t sequence = sqlite3_column_int64(statement, 0);
     struct sb_sentence sentence = {.id = (const char *)sqlite3_column_text(statement, 1),
                                    .text = (const char *)sqlite3_column_text(statement, 2),
                                    .text_size = (size_t)sqlite3_column_bytes(statement, 2),
                                    .metadata = (const char *)sqlite3_column_text(statement, 3)};
-    const void *vector = sqlite3_column_blob(statement, 4);
-    bytes = (size_t)sqlite3_column_bytes(statement, 4);
-    if (!sentence.id || !sentence.text || !vector || bytes != expected)
+    const void *stored = sqlite3_column_blob(statement, 4);
+    size_t bytes = (size_t)sqlite3_column_bytes(statement, 4);
+    if (!sentence.id || !sentence.text || !sentence.metadata || !stored || bytes != expected)
         return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has a vector of %zu bytes, not %zu",
                        store->path, (long long)sequence, c->info.name, bytes, expected);
-    struct sb_item *item = sb_item_new(&sentence);
-    if (!item || !sb_index_reserve(index, 1)) {
-        free(item);
+    if (strlen(sentence.id) > SB_SENTENCE_ID_MAX || sentence.text_size > SB_SENTENCE_TEXT_MAX ||
+        strlen(sentence.metadata) > SB_SENTENCE_METADATA_MAX)
+        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' is too long", store->path,
+                       (long long)sequence, c->info.name);
+    if (!sb_index_reserve(index, 1, sb_index_record_size(&sentence)))
         return sb_store_no_memory(store, error);
-    }
-    sb_index_put(index, item, vector);
-    if (index->rows != row + 1)
+    if (sb_index_put(index, &sentence, stored, sequence) != row)
         return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has the id of another", store->path,
                        (long long)sequence, c->info.name);
-    struct sb_sentence stored = sb_item_sentence(item);
-    stored.vector = index->matrix + row * index->dimensions;
-    enum sb_status status = sb_sentence_check(&stored, index->dimensions, (size_t)sequence, error);
+    sb_matrix_get(&index->matrix, row, vector);
+    sentence.vector = vector;
+    enum sb_status status = sb_sentence_check(&sentence, (size_t)c->info.dimensions, (size_t)sequence, error);
     return status == SB_INVALID ? sb_fail_context(error, SB_CORRUPT, "%s: collection '%s'", store->path, c->info.name)
                                 : status;
 }
 
-/* Every collection with the number of its sentences, or with `c` every sentence of it, in the order of insertion. The
-   inner SELECT reads only the index on (collection, id) and sorts numbers; ordering the rows themselves would sort the
-   vectors. */
-static enum sb_status load_rows(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
+/* Takes every row that a statement answers with: a sentence of c, or with c NULL a collection. */
+static enum sb_status load_rows(struct sb_store *store, const char *sql, struct sb_collection *c, float *vector,
+                                struct sb_error *error)
 {
-    static const char collections[] =
-        "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search,"
-        " (SELECT count(*) FROM sentences WHERE collection = collections.id) FROM collections";
-    static const char sentences[] =
-        "SELECT sequence, id, text, metadata, vector FROM sentences"
-        " WHERE sequence IN (SELECT sequence FROM sentences WHERE collection = ?) ORDER BY sequence";
     sqlite3_stmt *statement = NULL;
     enum sb_status status = SB_OK;
-    int code = sqlite3_prepare_v2(store->db, c ? sentences : collections, -1, &statement, NULL);
+    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
     if (code == SQLITE_OK && c)
         code = sqlite3_bind_int64(statement, 1, c->key);
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);
     while (code == SQLITE_ROW && status == SB_OK) {
-        status = c ? load_sentence(store, c, statement, error) : load_info(store, statement, error);
+        status = c ? load_sentence(store, c, statement, vector, error) : load_info(store, statement, error);
         if (status == SB_OK)
             code = sqlite3_step(statement);
     }
@@ -103,13 +98,40 @@ static enum sb_status load_rows(struct sb_store *store, struct sb_collection *c,
     return status;
 }
 
+/* Every sentence of a collection in the order of insertion. The inner SELECT reads only the index on (collection, id) and
+   sorts numbers; ordering the rows themselves would sort the vectors. */
+static enum sb_status load_sentences(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
+{
+    static const char *const sql[2] = {
+        "SELECT sequence, id, text, metadata, vector FROM sentences"
+        " WHERE sequence IN (SELECT sequence FROM sentences WHERE collection = ?) ORDER BY sequence",
+        "SELECT sequence, id, text, metadata, other_vector FROM sentences"
+        " WHERE sequence IN (SELECT sequence FROM sentences WHERE collection = ?) ORDER BY sequence"};
+    float *vector = malloc((size_t)c->info.dimensions * sizeof *vector);
+    enum sb_status status = vector ? load_rows(store, sql[c->current], c, vector, error)
+                                   : sb_store_no_memory(store, error);
+    free(vector);
+    return status;
+}
+
+/* Every collection with the number of its sentences. */
+static enum sb_status load_infos(struct sb_store *store, struct sb_error *error)
+{
+    return load_rows(store,
+                     "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search,"
+                     " (SELECT count(*) FROM sentences WHERE collection = collections.id), generation, current"
+                     " FROM collections",
+                     NULL, NULL, error);
+}
+
 enum sb_status sb_collection_load(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
 {
     if (c->loaded)
         return SB_OK;
     /* Nobody looks at the index of a collection that is not loaded: it is filled without its lock. */
-    enum sb_status status = sb_index_reserve(&c->index, (size_t)c->info.count) ? load_rows(store, c, error)
-                                                                               : sb_store_no_memory(store, error);
+    enum sb_status status = sb_index_reserve(&c->index, (size_t)c->info.count, 0)
+                                ? load_sentences(store, c, error)
+                                : sb_store_no_memory(store, error);
     if (status != SB_OK) {
         sb_index_clear(&c->index);
         return status;
@@ -127,7 +149,7 @@ enum sb_status sb_collections_load(struct sb_store *store, struct sb_error *erro
     if (status == SB_OK)
         status = sb_sqlite_int(store, "PRAGMA page_size", &page_size, error);
     if (status == SB_OK)
-        status = load_rows(store, NULL, error);
+        status = load_infos(store, error);
     bool is_small = pages * page_size <= SMALL_FILE; /* at most 2^32 pages of 2^16 bytes */
     for (size_t i = 0; status == SB_OK && is_small && i < store->count; i++)
         status = sb_collection_load(store, store->collections[i], error);

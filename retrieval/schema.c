@@ -79,6 +79,21 @@ enum sb_status sb_sqlite_int(const struct sb_store *store, const char *sql, int6
     return code == SQLITE_ROW ? SB_OK : sb_sqlite_fail(store, code, "opening the database", error);
 }
 
+enum sb_status sb_in_transaction(struct sb_store *store, enum sb_status (*work)(void *context, struct sb_error *error),
+                                 void *context, struct sb_error *error)
+{
+    enum sb_status status = sb_sqlite_run(store, "BEGIN IMMEDIATE", "beginning a change", error);
+    if (status != SB_OK)
+        return status;
+    status = work(context, error);
+    if (status == SB_OK)
+        status = sb_sqlite_run(store, "COMMIT", "committing a change", error);
+    if (status != SB_OK)
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL,
+                     NULL); /* an error here means there is nothing to roll back */
+    return status;
+}
+
 /* Takes the missing steps in one transaction. */
 static enum sb_status migrate(struct sb_store *store, int64_t version, struct sb_error *error)
 {

@@ -1,49 +1,13 @@
 /*
- * Exact search: every vector is scored against every query, a block of rows at a time so that a block that was read for
- * one query is still in the cache for the next; the best k of a query stay in a heap whose root is the worst of them.
+ * Searches: what is asked for is checked, candidates are found, scored from what is stored, and copied for the caller.
  */
-#include "kernels/kernels.h"
-#include "retrieval/hits.h"
-#include "retrieval/store_impl.h"
+#include "retrieval/scan.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_ROWS = 256, MAX_TOP_K = 1000, MAX_QUERIES = 4096 };
-
-/* Under the index's lock. A row is only offered to the filter if it would be found without it. */
-static bool is_wanted(const struct sb_hits *heap, const struct sb_index *index, const struct sb_search *search,
-                      struct sb_hit hit)
-{
-    if (!index->items[hit.row] || (heap->count == search->top_k && !sb_hit_behind(heap->items[0], hit)))
-        return false;
-    if (!search->keep)
-        return true;
-    struct sb_sentence sentence = sb_item_sentence(index->items[hit.row]);
-    return search->keep(search->keep_context, &sentence);
-}
-
-/* Under the index's lock. */
-static void score_all(struct sb_hits *heaps, const struct sb_index *index, const struct sb_search *search,
-                      const struct sb_kernels *kernels)
-{
-    float scores[BLOCK_ROWS];
-    /* no bound at -1: a cosine may come out below it by rounding, and vectors need not be normalised */
-    double min_score = search->min_score <= -1 ? -INFINITY : search->min_score;
-    for (size_t row = 0; row < index->rows; row += BLOCK_ROWS) {
-        size_t n = index->rows - row < BLOCK_ROWS ? index->rows - row : BLOCK_ROWS;
-        for (size_t q = 0; q < search->queries; q++) {
-            kernels->scores(scores, index->matrix + row * index->dimensions, index->dimensions, n,
-                            search->vectors + q * index->dimensions, index->dimensions);
-            for (size_t i = 0; i < n; i++) {
-                struct sb_hit hit = {scores[i], row + i};
-                if (scores[i] >= min_score && is_wanted(&heaps[q], index, search, hit))
-                    sb_hits_offer(&heaps[q], search->top_k, hit);
-            }
-        }
-    }
-}
+enum { MAX_TOP_K = 1000, MAX_QUERIES = 4096 };
 
 static enum sb_status check_search(const struct sb_search *search, size_t dimensions, struct sb_error *error)
 {
@@ -60,27 +24,55 @@ static enum sb_status check_search(const struct sb_search *search, size_t dimens
     return SB_OK;
 }
 
+/* What a search works in: candidates for each query. */
+struct work {
+    struct sb_queries queries;
+    struct sb_hits *heaps; /* [queries], of `limit` each */
+    struct sb_hit *items;
+    size_t limit;
+};
+
+static void work_free(struct work *work)
+{
+    sb_queries_free(&work->queries);
+    free(work->heaps);
+    free(work->items);
+}
+
+static bool work_init(struct work *work, const struct sb_index *index, const struct sb_search *search)
+{
+    size_t limit = sb_scan_candidates(index->matrix.form, search->top_k);
+    *work = (struct work){.heaps = calloc(search->queries, sizeof *work->heaps),
+                          .items = malloc(search->queries * limit * sizeof *work->items),
+                          .limit = limit};
+    if (!work->heaps || !work->items ||
+        !sb_queries_init(&work->queries, &index->matrix, search->vectors, search->queries)) {
+        work_free(work);
+        return false;
+    }
+    for (size_t q = 0; q < search->queries; q++)
+        work->heaps[q].items = work->items + q * limit;
+    return true;
+}
+
 /* Under the index's lock. */
 static enum sb_status search_collection(const struct sb_store *store, const struct sb_collection *c,
                                         const struct sb_search *search, struct sb_search_results *results,
                                         struct sb_error *error)
 {
-    enum sb_status status = check_search(search, c->index.dimensions, error);
+    const struct sb_index *index = &c->index;
+    struct work work;
+    enum sb_status status = check_search(search, index->matrix.dimensions, error);
     if (status != SB_OK)
         return status;
-    struct sb_hits *heaps = calloc(search->queries, sizeof *heaps);
-    struct sb_hit *hits = malloc(search->queries * search->top_k * sizeof *hits);
-    bool good = heaps && hits;
-    for (size_t q = 0; good && q < search->queries; q++)
-        heaps[q].items = hits + q * search->top_k;
+    bool good = work_init(&work, index, search);
     if (good) {
-        score_all(heaps, &c->index, search, store->kernels);
+        sb_scan(work.heaps, work.limit, index, store->kernels, &work.queries, search, 0, index->rows);
         for (size_t q = 0; q < search->queries; q++)
-            sb_hits_sort(&heaps[q]);
-        good = sb_search_results_copy(results, heaps, search->queries, &c->index);
+            sb_rescore(&work.heaps[q], index, store->kernels, search, q);
+        good = sb_search_results_copy(results, work.heaps, search->queries, index);
+        work_free(&work);
     }
-    free(heaps);
-    free(hits);
     return good ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for the results of %zu queries", search->queries);
 }
 

@@ -54,8 +54,10 @@ enum sb_status sb_store_open(struct sb_store **store, const char *path, const st
     if (!s)
         return sb_fail(error, SB_NO_MEMORY, "%s: no memory to open the database", path);
     enum sb_status status = SB_OK;
-    s->kernels = kernels ? kernels : sb_kernels_choose(NULL, error);
-    if (!s->kernels)
+    const struct sb_kernels *chosen = kernels ? kernels : sb_kernels_choose(NULL, error);
+    if (chosen)
+        s->kernels = sb_score_kernels_choose(chosen);
+    else
         status = error ? error->status : SB_INVALID;
     if (status == SB_OK)
         status = take_lock(s, error);

@@ -13,6 +13,7 @@
 #ifndef SB_RETRIEVAL_STORE_IMPL_H
 #define SB_RETRIEVAL_STORE_IMPL_H
 
+#include "kernels/scores.h"
 #include "retrieval/index.h"
 #include "retrieval/store.h"
 
@@ -23,6 +24,8 @@
 struct sb_collection {
     struct sb_collection_info info; /* count: what the file held when it was opened */
     int64_t key;                    /* collections.id */
+    int64_t generation;             /* of its last change, under `writer` */
+    int current;                    /* which column of sentences holds the vectors: 0 vector, 1 other_vector */
     atomic_size_t holders;          /* the list, and each call that reads; the last one frees it */
     bool loaded; /* its sentences are in the index. Read under `writer` or `index`, changed under both */
     struct sb_index index;
@@ -31,7 +34,7 @@ struct sb_collection {
 struct sb_store {
     char *path;
     int lock_file;
-    const struct sb_kernels *kernels;
+    const struct sb_score_kernels *kernels;
     sqlite3 *db;
     pthread_mutex_t writer;
     pthread_rwlock_t list;
@@ -53,6 +56,15 @@ SB_MUST_CHECK enum sb_status sb_sqlite_run(const struct sb_store *store, const c
 /* The one number that a statement answers with. */
 SB_MUST_CHECK enum sb_status sb_sqlite_int(const struct sb_store *store, const char *sql, int64_t *value,
                                            struct sb_error *error);
+
+/* BEGIN, work, COMMIT; anything that fails leaves the file as it was. Under `writer`. */
+SB_MUST_CHECK enum sb_status sb_in_transaction(struct sb_store *store,
+                                               enum sb_status (*work)(void *context, struct sb_error *error),
+                                               void *context, struct sb_error *error);
+
+/* sentence_copy.c: id, text and metadata, each with a NUL behind it, copied to `at`; what lies behind them. */
+size_t sb_sentence_strings_size(const struct sb_sentence *sentence);
+char *sb_sentence_copy(struct sb_sentence *to, const struct sb_sentence *from, char *at);
 
 /* sentence_check.c: what may be stored. index names the sentence in the error. */
 SB_MUST_CHECK enum sb_status sb_sentence_check(const struct sb_sentence *sentence, size_t dimensions, size_t index,

@@ -2,7 +2,6 @@
  * Many threads on one store: no search sees half a change, a long one holds up nobody, a dropped collection lives until
  * the last search in it is done.
  */
-#include "kernels/kernels.h"
 #include "tests/unit/retrieval/fixture.h"
 
 #include <pthread.h>
@@ -93,16 +92,16 @@ START_TEST(searches_never_see_half_a_change)
 }
 END_TEST
 
-/* A search that stands still in the middle of its scores until it is let go. */
+/* A search that stands still in its filter until it is let go. */
 static sem_t has_begun, may_go_on;
-static const struct sb_kernels *best;
 
-static void scores_that_wait(float *scores, const float *matrix, size_t ld_matrix, size_t rows, const float *x,
-                             size_t n)
+static bool keep_slowly(void *context, const struct sb_sentence *sentence)
 {
+    (void)context;
+    (void)sentence;
     sem_post(&has_begun);
     sem_wait(&may_go_on);
-    best->scores(scores, matrix, ld_matrix, rows, x, n);
+    return true;
 }
 
 struct slow_search {
@@ -115,22 +114,18 @@ static void *search_slowly(void *context)
 {
     struct slow_search *slow = context;
     const float query[DIMENSIONS] = {1};
-    struct sb_search search = {.vectors = query, .queries = 1, .top_k = 10, .min_score = -100};
+    struct sb_search search = {.vectors = query, .queries = 1, .top_k = 10, .min_score = -100, .keep = keep_slowly};
     slow->status = sb_store_search(slow->store, "faq", &search, &slow->results, NULL);
     return NULL;
 }
 
 START_TEST(a_collection_is_dropped_while_it_is_searched)
 {
-    best = sb_kernels_choose(NULL, NULL);
-    struct sb_kernels waiting = *best;
-    waiting.scores = scores_that_wait;
     sem_init(&has_begun, 0, 0);
     sem_init(&may_go_on, 0, 0);
     struct slow_search slow = {0};
     struct sb_sentences out;
-    ck_assert_int_eq(sb_store_open(&slow.store, scratch("a.db"), &waiting, NULL), SB_OK);
-    create(slow.store, "faq");
+    slow.store = open_with("a.db", "faq");
     create(slow.store, "other");
     ck_assert_int_eq(put(slow.store, "faq", sentence("1", "old", 1), NULL), SB_OK);
     pthread_t thread;

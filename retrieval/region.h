@@ -1,0 +1,21 @@
+/*
+ * Memory that grows without being copied and whose unused part costs nothing: large pieces are mapped, and moved by the
+ * kernel when they grow. Only retrieval/ includes this.
+ */
+#ifndef SB_RETRIEVAL_REGION_H
+#define SB_RETRIEVAL_REGION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sb_region {
+    void *data; /* NULL: nothing yet */
+    size_t size;
+    bool is_mapped;
+};
+
+/* At least size bytes, the old ones kept; grows by doubling. False when out of memory: it is as it was. */
+bool sb_region_reserve(struct sb_region *region, size_t size);
+void sb_region_free(struct sb_region *region); /* as a zeroed one */
+
+#endif
