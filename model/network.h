@@ -76,6 +76,7 @@ struct sb_pass_options {
     enum sb_packed_dtype dtype;        /* arithmetic of the linear layers, forward and backward: SB_PACKED_F32 or _BF16 */
     const struct sb_kernels *kernels;  /* NULL: the best */
     struct sb_pool *pool;              /* borrowed; NULL: this thread */
+    bool keeps_reference;              /* room for sb_pass_keep_reference */
     bool recompute;                    /* keep only each layer's input and run its forward again in the backward pass
                                           (gradient checkpointing, Chen et al. 2016): less memory, a third more time */
 };
@@ -112,6 +113,8 @@ size_t sb_pass_tokens(const struct sb_pass *pass);      /* of the last forward *
 const float *sb_pass_hidden(const struct sb_pass *pass); /* [tokens, H], the last layer's output */
 const float *sb_pass_pooled(const struct sb_pass *pass); /* [rows, dimensions]: sentence vectors before normalisation */
 
+enum { SB_LOGITS_CHUNK = 256 }; /* positions whose logits exist at a time */
+
 /* What becomes of a chunk of logits. logits[count, V] belong to positions[first .. first + count) of the call; the callee
    replaces them by the gradient of the loss, or leaves them and returns. Called in order, on the calling thread. */
 typedef void sb_logits_loss(void *context, float *logits, size_t first, size_t count);
@@ -121,6 +124,12 @@ typedef void sb_logits_loss(void *context, float *logits, size_t first, size_t c
    their gradients, and the gradient by the hidden states waits for sb_pass_backward. Any number of calls a forward. */
 void sb_pass_logits(struct sb_pass *pass, const size_t *positions, size_t count, sb_logits_loss *loss, void *context,
                     float *gradients);
+
+/* With the option keeps_reference: remembers what the model says at these positions now, so that it can be compared with what
+   it says after its weights or its input were changed. After sb_pass_forward. */
+void sb_pass_keep_reference(struct sb_pass *pass, const size_t *positions, size_t count);
+/* The remembered logits [count, V] at positions [first, first + count), count <= SB_LOGITS_CHUNK; borrowed until the next call. */
+const float *sb_pass_reference(struct sb_pass *pass, size_t first, size_t count);
 
 /* Through the pooling (dpooled [rows, dimensions] or NULL) and all layers; adds to gradients[parameters->size]. Once a forward. */
 void sb_pass_backward(struct sb_pass *pass, const float *dpooled, float *gradients);

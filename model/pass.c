@@ -106,6 +106,12 @@ static void take_heads(struct sb_pass *p)
     p->logits_transposed = floats(p, words, SB_LOGITS_CHUNK);
     p->vocabulary[0] = sb_arena_take(&p->arena, sb_packed_bytes(p->linear, words, width), 1);
     p->vocabulary[1] = sb_arena_take(&p->arena, sb_packed_bytes(p->linear, width, words), 1);
+    if (!p->options.keeps_reference)
+        return;
+    p->reference.features = floats(p, p->options.max_tokens, width);
+    p->reference.bias = floats(p, words, 1);
+    p->reference.logits = floats(p, SB_LOGITS_CHUNK, words);
+    p->reference.panels = sb_arena_take(&p->arena, sb_packed_bytes(p->linear, words, width), 1);
 }
 
 /* Called twice: to measure, then to carve. */

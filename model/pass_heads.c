@@ -64,7 +64,16 @@ struct chunk {
     struct sb_packed transform, vocabulary; /* for the way forward */
 };
 
-static void forward_chunk(struct sb_pass *p, const struct chunk *c, const size_t *positions)
+static struct chunk begin_chunks(struct sb_pass *p)
+{
+    const struct sb_affine *mlm = &p->network->mlm;
+    struct chunk c = {.hidden = p->head[0], .sum = p->head[1], .act = p->head[2], .norm = p->head[3]};
+    c.transform = sb_pass_pack(p, sb_pass_value(p, mlm->kernel), mlm->out, mlm->in, false, p->panels[0]);
+    return c;
+}
+
+/* Up to norm: what the output layer reads. */
+static void features_of_chunk(struct sb_pass *p, const struct chunk *c, const size_t *positions)
 {
     const struct sb_network *n = p->network;
     size_t hidden = (size_t)n->config.hidden_size, width = (size_t)n->config.embedding_size;
@@ -75,8 +84,6 @@ static void forward_chunk(struct sb_pass *p, const struct chunk *c, const size_t
     p->kernels->activate(c->act, c->rows * width, sb_act_of(n->config.hidden_act));
     sb_pass_norm(p, &(struct sb_norm_step){
                         .out = c->norm, .sum = c->act, .place = n->mlm_norm, .rows = c->rows, .width = width});
-    sb_pass_linear(p, p->logits, (size_t)n->config.vocab_size, c->norm, width, c->rows, &c->vocabulary,
-                   sb_pass_value(p, n->mlm_output_bias), NULL, 0);
 }
 
 /* From p->logits, which hold their gradient. transform and vocabulary are the transposed kernels. */
@@ -99,25 +106,54 @@ static void backward_chunk(struct sb_pass *p, const struct chunk *c, const size_
         p->training->add_scaled(p->dhidden + positions[i] * hidden, c->hidden + i * hidden, 1, hidden);
 }
 
+static size_t chunk_part(size_t count, size_t first)
+{
+    return count - first < SB_LOGITS_CHUNK ? count - first : SB_LOGITS_CHUNK;
+}
+
 void sb_pass_logits(struct sb_pass *p, const size_t *positions, size_t count, sb_logits_loss *loss, void *context,
                     float *gradients)
 {
     const struct sb_network *n = p->network;
     size_t words = (size_t)n->config.vocab_size, width = (size_t)n->config.embedding_size;
-    const float *kernel = sb_pass_value(p, n->mlm.kernel), *embedding = sb_pass_value(p, n->word_embedding);
-    struct chunk c = {.hidden = p->head[0], .sum = p->head[1], .act = p->head[2], .norm = p->head[3]};
+    const float *embedding = sb_pass_value(p, n->word_embedding);
+    struct chunk c = begin_chunks(p);
     struct sb_packed transform = {0}, vocabulary = {0};
-    c.transform = sb_pass_pack(p, kernel, n->mlm.out, n->mlm.in, false, p->panels[0]);
     c.vocabulary = sb_pass_pack(p, embedding, words, width, false, p->vocabulary[0]);
     if (gradients) {
-        transform = sb_pass_pack(p, kernel, n->mlm.out, n->mlm.in, true, p->panels[1]);
+        transform = sb_pass_pack(p, sb_pass_value(p, n->mlm.kernel), n->mlm.out, n->mlm.in, true, p->panels[1]);
         vocabulary = sb_pass_pack(p, embedding, words, width, true, p->vocabulary[1]);
     }
     for (size_t first = 0; first < count; first += SB_LOGITS_CHUNK) {
-        c.rows = count - first < SB_LOGITS_CHUNK ? count - first : SB_LOGITS_CHUNK;
-        forward_chunk(p, &c, positions + first);
+        c.rows = chunk_part(count, first);
+        features_of_chunk(p, &c, positions + first);
+        sb_pass_linear(p, p->logits, words, c.norm, width, c.rows, &c.vocabulary, sb_pass_value(p, n->mlm_output_bias),
+                       NULL, 0);
         loss(context, p->logits, first, c.rows);
         if (gradients)
             backward_chunk(p, &c, positions + first, &transform, &vocabulary, gradients);
     }
+}
+
+void sb_pass_keep_reference(struct sb_pass *p, const size_t *positions, size_t count)
+{
+    const struct sb_network *n = p->network;
+    size_t words = (size_t)n->config.vocab_size, width = (size_t)n->config.embedding_size;
+    struct chunk c = begin_chunks(p);
+    for (size_t first = 0; first < count; first += SB_LOGITS_CHUNK) {
+        c.rows = chunk_part(count, first);
+        features_of_chunk(p, &c, positions + first);
+        memcpy(p->reference.features + first * width, c.norm, c.rows * width * sizeof *c.norm);
+    }
+    p->reference.vocabulary = sb_pass_pack(p, sb_pass_value(p, n->word_embedding), words, width, false,
+                                           p->reference.panels);
+    memcpy(p->reference.bias, sb_pass_value(p, n->mlm_output_bias), words * sizeof *p->reference.bias);
+}
+
+const float *sb_pass_reference(struct sb_pass *p, size_t first, size_t count)
+{
+    size_t words = (size_t)p->network->config.vocab_size, width = (size_t)p->network->config.embedding_size;
+    sb_pass_linear(p, p->reference.logits, words, p->reference.features + first * width, width, count,
+                   &p->reference.vocabulary, p->reference.bias, NULL, 0);
+    return p->reference.logits;
 }

@@ -22,7 +22,6 @@ enum {
     SB_PASS_CHUNK = 512,     /* tokens whose share of a kernel's gradient is one product */
     SB_PASS_ROWS = 192,      /* rows of a product that one task computes: a multiple of the micro-kernel's six */
     SB_PASS_NORM_ROWS = 64,  /* rows of a LayerNorm that one task computes */
-    SB_LOGITS_CHUNK = 256,   /* positions whose logits exist at a time */
 };
 
 /* Where dropout happens; with the layer it names the mask. */
@@ -68,6 +67,12 @@ struct sb_pass {
     float *logits;           /* [SB_LOGITS_CHUNK, V] */
     float *logits_transposed; /* [V, SB_LOGITS_CHUNK] */
     void *vocabulary[2];     /* the word embedding packed: as it is, and transposed */
+    struct {                 /* of sb_pass_keep_reference */
+        float *features;     /* [max_tokens, E] */
+        float *bias, *logits; /* [V], [SB_LOGITS_CHUNK, V] */
+        void *panels;
+        struct sb_packed vocabulary;
+    } reference;
 };
 
 static inline const float *sb_pass_value(const struct sb_pass *p, size_t offset)

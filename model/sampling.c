@@ -1,5 +1,7 @@
 #include "model/sampling.h"
 
+#define SB_VECTOR_BYTES 16 /* what every processor has */
+#include "kernels/vector_math.h"
 #include "model/logits_scan.h"
 
 #include <float.h>
@@ -65,22 +67,53 @@ static void keep_best(struct sb_distribution *d, const float *row, size_t n, siz
     }
 }
 
-/* Every token above the threshold, in order of id. */
+/* Every token above the threshold, in order of id. Behind the first one found the rest of its block is copied without branches: where
+   one is, many are. */
 static void collect(struct sb_distribution *d, const float *row, size_t n, float threshold)
 {
     d->count = 0;
-    for (size_t i = sb_find_above(row, n, 0, threshold); i < n; i = sb_find_above(row, n, i + 1, threshold)) {
-        d->logits[d->count] = row[i];
-        d->ids[d->count++] = (int32_t)i;
+    for (size_t i = 0; (i = sb_find_above(row, n, i, threshold)) < n;) {
+        size_t end = (i / SB_SCAN_BLOCK + 1) * SB_SCAN_BLOCK;
+        for (; i < end && i < n; i++) {
+            d->logits[d->count] = row[i];
+            d->ids[d->count] = (int32_t)i;
+            d->count += row[i] > threshold;
+        }
     }
 }
 
-/* Fills weights and total. Differences are divided by the temperature, not logits: the largest cannot overflow. */
+/* Fills weights and total, of a few tokens. Differences are divided by the temperature, not logits: the largest cannot overflow. */
 static void weigh(struct sb_distribution *d, float largest, double temperature)
 {
     d->total = 0;
     for (size_t i = 0; i < d->count; i++)
         d->total += d->weights[i] = exp((double)(d->logits[i] - largest) / temperature);
+}
+
+/* Four chains hide the latency of the addition. */
+static double sum_weights(const struct sb_distribution *d, size_t from, size_t end)
+{
+    double sums[4] = {0};
+    size_t i = from;
+    for (; i + 4 <= end; i += 4)
+        for (size_t j = 0; j < 4; j++)
+            sums[j] += d->weights[i + j];
+    for (; i < end; i++)
+        sums[0] += d->weights[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+/* weigh() at temperature 1, of many tokens. */
+static void weigh_many(struct sb_distribution *d, float largest)
+{
+    typedef double four_doubles __attribute__((vector_size(4 * sizeof(double)), aligned(8), may_alias));
+    size_t i = 0;
+    for (; i + SB_LANES <= d->count; i += SB_LANES)
+        *(four_doubles *)(d->weights + i) =
+            __builtin_convertvector(vec_exp(vec_load(d->logits + i) - largest), four_doubles);
+    for (; i < d->count; i++)
+        d->weights[i] = exp((double)(d->logits[i] - largest));
+    d->total = sum_weights(d, 0, d->count);
 }
 
 /* Of a distribution in order, the best first: cuts what is not needed to reach the sum of weights `needed`. */
@@ -102,38 +135,66 @@ static void swap_weighed(struct sb_distribution *d, size_t a, size_t b)
     swap(d, a, b);
 }
 
-/* Brings what is better than a pivot to the front of [low, high), the pivot behind it; returns its place and the weight
-   of what lies before it. */
-static size_t partition(struct sb_distribution *d, size_t low, size_t high, double *before)
+/* Brings what is better than the pivot to the front of [low, high), the pivot behind it; returns its place. What is on the right side
+   already stays: of a nucleus that is nearly everything, little moves. */
+static size_t partition(struct sb_distribution *d, size_t low, size_t high, size_t pivot)
 {
-    size_t end = low;
-    *before = 0;
-    swap_weighed(d, low + (high - low) / 2, high - 1);
-    for (size_t i = low; i < high - 1; i++)
-        if (better(d, i, high - 1)) {
-            *before += d->weights[i];
-            swap_weighed(d, i, end++);
-        }
-    swap_weighed(d, end, high - 1);
-    return end;
+    size_t left = low, right = high - 1; /* [low, left) is better, [right, high - 1) is not, the pivot is last */
+    swap_weighed(d, pivot, high - 1);
+    for (;;) {
+        while (left < right && better(d, left, high - 1))
+            left++;
+        while (left < right && !better(d, right - 1, high - 1))
+            right--;
+        if (left == right)
+            break;
+        swap_weighed(d, left++, --right);
+    }
+    swap_weighed(d, left, high - 1);
+    return left;
+}
+
+/* A token of [low, high) before which, the best first, lies somewhat less than the fraction of the weight: judged by a sample of
+   tokens at even distances, sorted. */
+static size_t choose_pivot(const struct sb_distribution *d, size_t low, size_t high, double fraction)
+{
+    enum { SAMPLE = 64 };
+    size_t sample[SAMPLE], step = (high - low) / SAMPLE;
+    double total = 0, sum = 0;
+    if (step < 4)
+        return low + (high - low) / 2;
+    for (size_t i = 0; i < SAMPLE; i++) {
+        size_t token = low + i * step, at = i;
+        for (; at > 0 && better(d, token, sample[at - 1]); at--)
+            sample[at] = sample[at - 1];
+        sample[at] = token;
+        total += d->weights[token];
+    }
+    size_t i = 0;
+    while (i + 1 < SAMPLE && (sum += d->weights[sample[i]]) < (fraction - 0.05) * total)
+        i++;
+    return sample[i];
 }
 
 /* Keeps the fewest tokens whose weights reach `needed`, in no order: a quickselect by weight. */
 static void select_nucleus(struct sb_distribution *d, double needed)
 {
-    size_t low = 0, high = d->count; /* what lies before low is kept, what lies from high on is not */
-    double sum = 0, before;          /* sum: the weight of what is kept */
-    while (low < high && sum < needed) {
-        size_t pivot = partition(d, low, high, &before);
-        if (sum + before >= needed) {
+    size_t low = 0, high = d->count;  /* what lies before low is kept, what lies from high on is not */
+    double kept = 0, open = d->total; /* the weights of what is kept, and of [low, high) */
+    while (low < high && kept < needed) {
+        size_t pivot = partition(d, low, high, choose_pivot(d, low, high, (needed - kept) / open));
+        double before = sum_weights(d, low, pivot);
+        if (kept + before >= needed) {
             high = pivot;
+            open = before;
         } else {
-            sum += before + d->weights[pivot];
+            kept += before + d->weights[pivot];
+            open -= before + d->weights[pivot];
             low = pivot + 1;
         }
     }
     d->count = low;
-    d->total = sum;
+    d->total = kept;
 }
 
 /* The nucleus of the whole vocabulary at temperature 1. all: the sum of exp(x - largest) over row. */
@@ -142,7 +203,7 @@ static void keep_nucleus(struct sb_distribution *d, const float *row, size_t n, 
     static const float windows[] = {6, 12, 24, INFINITY};
     for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
         collect(d, row, n, largest - windows[i]);
-        weigh(d, largest, 1);
+        weigh_many(d, largest);
         if (d->total >= top_p * all)
             break;
     }
@@ -181,14 +242,18 @@ void sb_distribution_make(struct sb_distribution *distribution, float *row, size
         keep_nucleus(d, row, n, options->top_p, largest, exp((double)log_sum));
     } else {
         collect(d, row, n, -INFINITY);
-        weigh(d, largest, 1);
+        weigh_many(d, largest);
     }
 }
 
+/* Whole blocks are passed by their sum, then single tokens. */
 size_t sb_distribution_draw(const struct sb_distribution *distribution, double u)
 {
-    double left = u * distribution->total;
+    enum { BLOCK = 16 };
+    double left = u * distribution->total, block;
     size_t i = 0;
+    for (; i + BLOCK < distribution->count && (block = sum_weights(distribution, i, i + BLOCK)) <= left; i += BLOCK)
+        left -= block;
     while (i + 1 < distribution->count && (left -= distribution->weights[i]) >= 0)
         i++;
     return i;
