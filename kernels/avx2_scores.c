@@ -50,6 +50,14 @@ void sb_sums_int8_avx2(int32_t *sums, size_t ld, const uint8_t *rows, size_t cou
     }
 }
 
+void sb_gather_int8_avx2(int32_t *sums, const uint8_t *rows, const uint32_t *which, size_t count, const int8_t *query,
+                         size_t n)
+{
+    int32_t bias = sb_bias_int8(query, n);
+    for (size_t j = 0; j < count; j++)
+        sums[j] = sum_int8(rows + which[j] * n, query, n) - bias;
+}
+
 int32_t sb_pair_int8_avx2(const uint8_t *a, const uint8_t *b, size_t n)
 {
     const __m256i bias = _mm256_set1_epi16(128);
@@ -69,6 +77,7 @@ const struct sb_score_kernels sb_scores_avx2 = {.name = "avx2",
                                                 .scores_f32 = vector_scores_f32,
                                                 .scores_f16 = vector_scores_f16,
                                                 .sums_int8 = sb_sums_int8_avx2,
+                                                .gather_int8 = sb_gather_int8_avx2,
                                                 .dot_f32 = vector_dot_f32,
                                                 .dot_f16 = vector_dot_f16,
                                                 .dot_int16 = vector_dot_int16,

@@ -41,23 +41,20 @@ SB_INLINE __m128i sum4(__m512i a, __m512i b, __m512i c, __m512i d)
     return _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
 }
 
-/* TILE rows against q_count queries, which the compiler knows; stores `count` of each. Rows past count repeat the
-   last. */
-SB_INLINE void tile(int32_t *sums, size_t ld, const uint8_t *rows, size_t count, const int8_t *queries, size_t q_count,
-                    const int32_t *bias, size_t n)
+/* sums[q * ld + r] of TILE rows against q_count queries, which the compiler knows; stores `count` of each query's. ahead:
+   what is read next, or will be soon. */
+SB_INLINE void tile(int32_t *sums, size_t ld, const uint8_t *const rows[TILE], const uint8_t *const ahead[TILE],
+                    size_t count, const int8_t *queries, size_t q_count, const int32_t *bias, size_t n)
 {
     __m512i s[TILE][TILE];
-    const uint8_t *row[TILE];
-    for (size_t r = 0; r < TILE; r++)
-        row[r] = rows + (r < count ? r : count - 1) * n;
     for (size_t q = 0; q < q_count; q++)
         for (size_t r = 0; r < TILE; r++)
             s[q][r] = _mm512_setzero_si512();
     for (size_t i = 0; i < n; i += STEP) {
         __m512i part[TILE];
         for (size_t r = 0; r < TILE; r++) {
-            part[r] = load64(row[r], i, n);
-            __builtin_prefetch(row[r] + i + SCORE_AHEAD);
+            part[r] = load64(rows[r], i, n);
+            __builtin_prefetch(ahead[r] + i);
         }
         for (size_t q = 0; q < q_count; q++) {
             __m512i query = load64(queries + q * n, i, n);
@@ -71,17 +68,35 @@ SB_INLINE void tile(int32_t *sums, size_t ld, const uint8_t *rows, size_t count,
     }
 }
 
+/* Rows past count repeat the last. */
 SB_INLINE void strip(int32_t *sums, size_t ld, const uint8_t *rows, size_t count, const int8_t *queries, size_t q_count,
                      size_t n)
 {
     int32_t bias[TILE];
     for (size_t q = 0; q < q_count; q++)
         bias[q] = sb_bias_int8(queries + q * n, n);
-    size_t r = 0;
-    for (; r + TILE <= count; r += TILE)
-        tile(sums + r, ld, rows + r * n, TILE, queries, q_count, bias, n);
-    if (r < count)
-        tile(sums + r, ld, rows + r * n, count - r, queries, q_count, bias, n);
+    for (size_t r = 0; r < count; r += TILE) {
+        const uint8_t *row[TILE], *ahead[TILE];
+        for (size_t i = 0; i < TILE; i++) {
+            row[i] = rows + (r + i < count ? r + i : count - 1) * n;
+            ahead[i] = row[i] + SCORE_AHEAD;
+        }
+        tile(sums + r, ld, row, ahead, count - r < TILE ? count - r : TILE, queries, q_count, bias, n);
+    }
+}
+
+static void gather_int8(int32_t *sums, const uint8_t *rows, const uint32_t *which, size_t count, const int8_t *query,
+                        size_t n)
+{
+    int32_t bias = sb_bias_int8(query, n);
+    for (size_t j = 0; j < count; j += TILE) {
+        const uint8_t *row[TILE], *ahead[TILE];
+        for (size_t i = 0; i < TILE; i++) {
+            row[i] = rows + which[j + i < count ? j + i : count - 1] * n;
+            ahead[i] = rows + which[j + TILE + i < count ? j + TILE + i : count - 1] * n;
+        }
+        tile(sums + j, 0, row, ahead, count - j < TILE ? count - j : TILE, query, 1, &bias, n);
+    }
 }
 
 static void sums_int8(int32_t *sums, size_t ld, const uint8_t *rows, size_t count, const int8_t *queries,
@@ -116,6 +131,7 @@ const struct sb_score_kernels sb_scores_avx512_vnni = {.name = "avx512",
                                                        .scores_f32 = vector_scores_f32,
                                                        .scores_f16 = vector_scores_f16,
                                                        .sums_int8 = sums_int8,
+                                                       .gather_int8 = gather_int8,
                                                        .dot_f32 = vector_dot_f32,
                                                        .dot_f16 = vector_dot_f16,
                                                        .dot_int16 = vector_dot_int16,

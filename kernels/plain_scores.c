@@ -92,6 +92,22 @@ void sb_sums_int8_plain(int32_t *sums, size_t ld, const uint8_t *rows, size_t co
     }
 }
 
-const struct sb_score_kernels sb_scores_plain = {
-    "plain", runs_here, scores_f32, scores_f16, sb_sums_int8_plain, dot_f32,
-    dot_f16, dot_int16, dot_int8,   pair_f16,   sb_pair_int8_plain};
+void sb_gather_int8_plain(int32_t *sums, const uint8_t *rows, const uint32_t *which, size_t count, const int8_t *query,
+                          size_t n)
+{
+    for (size_t j = 0; j < count; j++)
+        sb_sums_int8_plain(&sums[j], 1, rows + which[j] * n, 1, query, 1, n);
+}
+
+const struct sb_score_kernels sb_scores_plain = {.name = "plain",
+                                                 .runs_here = runs_here,
+                                                 .scores_f32 = scores_f32,
+                                                 .scores_f16 = scores_f16,
+                                                 .sums_int8 = sb_sums_int8_plain,
+                                                 .gather_int8 = sb_gather_int8_plain,
+                                                 .dot_f32 = dot_f32,
+                                                 .dot_f16 = dot_f16,
+                                                 .dot_int16 = dot_int16,
+                                                 .dot_int8 = dot_int8,
+                                                 .pair_f16 = pair_f16,
+                                                 .pair_int8 = sb_pair_int8_plain};

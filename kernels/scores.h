@@ -29,6 +29,9 @@ struct sb_score_kernels {
     /* sums[q * ld + r] = sum of (rows[r, i] - 128) * queries[q, i]; n at most 65536. */
     void (*sums_int8)(int32_t *sums, size_t ld, const uint8_t *rows, size_t count, const int8_t *queries,
                       size_t q_count, size_t n);
+    /* sums[j] = the same for row which[j] of rows[*, n]. */
+    void (*gather_int8)(int32_t *sums, const uint8_t *rows, const uint32_t *which, size_t count, const int8_t *query,
+                        size_t n);
 
     /* Sum of a[i] * x[i], where a is one stored vector: f16; 256 * (high - 128) + (low - 128); bytes - 128. */
     float (*dot_f32)(const float *a, const float *x, size_t n);

@@ -10,11 +10,15 @@ extern const struct sb_score_kernels sb_scores_avx2, sb_scores_avx512, sb_scores
 
 void sb_sums_int8_avx2(int32_t *sums, size_t ld, const uint8_t *rows, size_t count, const int8_t *queries,
                        size_t q_count, size_t n);
+void sb_gather_int8_avx2(int32_t *sums, const uint8_t *rows, const uint32_t *which, size_t count, const int8_t *query,
+                         size_t n);
 int32_t sb_pair_int8_avx2(const uint8_t *a, const uint8_t *b, size_t n);
 #endif
 
 void sb_sums_int8_plain(int32_t *sums, size_t ld, const uint8_t *rows, size_t count, const int8_t *queries,
                         size_t q_count, size_t n);
+void sb_gather_int8_plain(int32_t *sums, const uint8_t *rows, const uint32_t *which, size_t count, const int8_t *query,
+                          size_t n);
 int32_t sb_pair_int8_plain(const uint8_t *a, const uint8_t *b, size_t n);
 
 /* What the 128 that is added to each stored byte adds to the sum. */
