@@ -6,8 +6,10 @@
 #include "base/cpu.h"
 #include "kernels/variants.h"
 #include "kernels/vector_attention.h"
+#include "kernels/vector_fill.h"
 #include "kernels/vector_linear_f32.h"
 #include "kernels/vector_rows.h"
+#include "kernels/vector_training.h"
 
 static bool runs_here(void)
 {
@@ -19,7 +21,8 @@ const struct sb_linear_kernel sb_linear_avx512_f32 = {.name = "avx512-f32",
                                                       .is_fast = true,
                                                       .panel_width = SB_TILE_COLUMNS,
                                                       .runs_here = runs_here,
-                                                      .run = vector_linear_f32};
+                                                      .run = vector_linear_f32,
+                                                      .fill = vector_fill_f32};
 
 const struct sb_kernels sb_kernels_avx512 = {
     .name = "avx512",
@@ -31,6 +34,6 @@ const struct sb_kernels sb_kernels_avx512 = {
     .dot = vector_dot,
     .scores = vector_scores,
     .log_sum_exp = vector_log_sum_exp,
-    .training = &sb_training_plain,
+    .training = &vector_training,
 };
 #endif

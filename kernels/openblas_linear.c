@@ -56,9 +56,22 @@ static void openblas_linear(float *y, size_t ld_y, const float *x, size_t ld_x, 
     }
 }
 
+/* Panels of one output: W as it is, or transposed. */
+static void openblas_fill(struct sb_packed *packed, const float *source, size_t ld_source, bool transposed,
+                          size_t first_panel, size_t panels)
+{
+    float *to = (float *)packed->panels + first_panel * packed->in;
+    if (transposed)
+        sb_kernels_vector128.training->transpose(to, packed->in, source + first_panel, ld_source, packed->in, panels);
+    else
+        for (size_t o = first_panel; o < first_panel + panels; o++, to += packed->in)
+            memcpy(to, source + o * ld_source, packed->in * sizeof *to);
+}
+
 const struct sb_linear_kernel sb_linear_openblas_f32 = {.name = "openblas-f32",
                                                         .dtype = SB_PACKED_F32,
                                                         .is_fast = true,
                                                         .panel_width = 1,
                                                         .runs_here = runs_here,
-                                                        .run = openblas_linear};
+                                                        .run = openblas_linear,
+                                                        .fill = openblas_fill};

@@ -38,6 +38,30 @@ static void run_linear(float *y, const struct sb_linear_kernel *kernel, const fl
     sb_linear(y, OUT, x, IN, ROWS, &packed, bias, &epilogue, scratch);
 }
 
+/* Whether filling a matrix, from itself and from its transpose, gives the bytes that storing its rows gives. */
+static bool fill_agrees(const struct sb_linear_kernel *kernel, const float *w)
+{
+    enum { BYTES = 128 * (IN + 1) * 4 };
+    _Alignas(64) char stored[BYTES], filled[BYTES];
+    float transposed[IN * OUT];
+    struct sb_packed by_rows, whole;
+    memset(stored, 0, BYTES);
+    sb_packed_init(&by_rows, kernel, stored, OUT, IN);
+    sb_packed_init(&whole, kernel, filled, OUT, IN);
+    for (size_t o = 0; o < OUT; o++) {
+        sb_packed_row(&by_rows, o, w + o * IN);
+        for (size_t i = 0; i < IN; i++)
+            transposed[i * OUT + o] = w[o * IN + i];
+    }
+    size_t bytes = sb_packed_bytes(kernel, OUT, IN);
+    memset(filled, 1, BYTES);
+    sb_packed_fill(&whole, w, IN, false, 0, sb_packed_panels(&whole));
+    bool agrees = memcmp(filled, stored, bytes) == 0;
+    memset(filled, 1, BYTES);
+    sb_packed_fill(&whole, transposed, OUT, true, 0, sb_packed_panels(&whole));
+    return agrees && memcmp(filled, stored, bytes) == 0;
+}
+
 const char *sb_linear_fault(const struct sb_linear_kernel *kernel)
 {
     static const struct sb_linear_kernel *const plain[SB_PACKED_DTYPES] = {[SB_PACKED_F32] = &sb_linear_plain_f32,
@@ -49,7 +73,9 @@ const char *sb_linear_fault(const struct sb_linear_kernel *kernel)
     fill(bias, OUT, 1.3f);
     run_linear(expected, plain[kernel->dtype], w, x, bias);
     run_linear(y, kernel, w, x, bias);
-    return agree(y, expected, ROWS * OUT, 5e-5f) ? NULL : "linear";
+    if (!agree(y, expected, ROWS * OUT, 5e-5f))
+        return "linear";
+    return kernel->dtype == SB_PACKED_INT8 || fill_agrees(kernel, w) ? NULL : "fill";
 }
 
 static void run_attention(float *spans, float *step, const struct sb_kernels *kernels)
@@ -103,6 +129,67 @@ static const char *attention_fault(const struct sb_kernels *kernels)
     return agree(step, expected_step, STEP, 1e-5f) ? NULL : "attention_step";
 }
 
+static const char *matrix_fault(const struct sb_training_kernels *t)
+{
+    const struct sb_training_kernels *plain = &sb_training_plain;
+    float a[ROWS * IN], b[IN * OUT], c[ROWS * OUT], expected[ROWS * OUT], turned[OUT * IN], expected_turned[OUT * IN];
+    fill(a, ROWS * IN, 0.4f);
+    fill(b, IN * OUT, 0.6f);
+    t->matmul(c, OUT, a, IN, b, OUT, ROWS, IN, OUT);
+    plain->matmul(expected, OUT, a, IN, b, OUT, ROWS, IN, OUT);
+    if (!agree(c, expected, ROWS * OUT, 5e-5f))
+        return "matmul";
+    t->transpose(turned, IN, b, OUT, IN, OUT);
+    plain->transpose(expected_turned, IN, b, OUT, IN, OUT);
+    return agree(turned, expected_turned, OUT * IN, 0) ? NULL : "transpose";
+}
+
+/* Everything that works on rows, into one array after another. */
+enum { GRADIENTS = 6 };
+
+static void run_rows(float out[GRADIENTS][ROWS * IN], const struct sb_training_kernels *t)
+{
+    float x[ROWS * IN], dy[ROWS * IN];
+    fill(x, ROWS * IN, 0.3f);
+    for (size_t i = 0; i < GRADIENTS; i++)
+        fill(out[i], ROWS * IN, 0.8f);
+    fill(dy, ROWS * IN, 0.8f);
+    t->softmax(out[0], IN, 1.5f);
+    t->softmax_backward(out[1], out[0], x, IN, 1.5f);
+    t->exp_scale(out[2], IN, 0.5f, 2.0f);
+    t->layer_norm_backward(out[3], dy, x, x, 1e-5f, ROWS, IN);
+    t->layer_norm_gradients(out[4], out[4] + IN, dy, x, 1e-5f, ROWS, IN);
+    t->add_rows(out[5], x, IN, ROWS, IN);
+    t->add_scaled(out[5] + IN, x, 0.25f, IN);
+}
+
+static const char *training_fault(const struct sb_training_kernels *t)
+{
+    static const char *const names[GRADIENTS] = {"softmax",
+                                                 "softmax_backward",
+                                                 "exp_scale",
+                                                 "layer_norm_backward",
+                                                 "layer_norm_gradients",
+                                                 "add_rows or add_scaled"};
+    const char *fault = matrix_fault(t);
+    float rows[GRADIENTS][ROWS * IN], expected[GRADIENTS][ROWS * IN], x[IN];
+    run_rows(expected, &sb_training_plain);
+    run_rows(rows, t);
+    for (size_t i = 0; i < GRADIENTS && !fault; i++)
+        if (!agree(rows[i], expected[i], ROWS * IN, 1e-5f))
+            fault = names[i];
+    fill(x, IN, 0.3f);
+    for (int act = SB_ACT_NONE; act <= SB_ACT_TANH && !fault; act++) {
+        fill(rows[0], IN, 0.7f);
+        fill(expected[0], IN, 0.7f);
+        t->activate_backward(rows[0], x, IN, (enum sb_act)act);
+        sb_training_plain.activate_backward(expected[0], x, IN, (enum sb_act)act);
+        if (!agree(rows[0], expected[0], IN, 2e-6f))
+            fault = "activate_backward";
+    }
+    return fault;
+}
+
 const char *sb_kernels_fault(const struct sb_kernels *kernels)
 {
     const struct sb_kernels *plain = &sb_kernels_plain;
@@ -132,5 +219,6 @@ const char *sb_kernels_fault(const struct sb_kernels *kernels)
         if (!agree(normed, expected, IN, 2e-6f))
             return "activate";
     }
-    return attention_fault(kernels);
+    const char *fault = attention_fault(kernels);
+    return fault ? fault : training_fault(kernels->training);
 }

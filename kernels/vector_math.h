@@ -37,17 +37,52 @@ SB_INLINE void vec_store(float *p, vec v)
     *(vec_unaligned *)p = v;
 }
 
+/* All bits of the first n lanes set, n <= SB_LANES. */
+SB_INLINE ivec vec_first_lanes(size_t n)
+{
+    static const int32_t sequence[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    ivec lane;
+    memcpy(&lane, sequence, sizeof lane);
+    return lane < (int32_t)n - (ivec){0};
+}
+
 /* The first n lanes from memory, the others zero; n < SB_LANES. */
 SB_INLINE vec vec_load_part(const float *p, size_t n)
 {
+#if SB_VECTOR_BYTES == 64
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif SB_VECTOR_BYTES == 32
+    return (vec)_mm256_maskload_ps(p, (__m256i)vec_first_lanes(n));
+#else
     vec v = {0};
     memcpy(&v, p, n * sizeof *p);
     return v;
+#endif
 }
 
 SB_INLINE void vec_store_part(float *p, vec v, size_t n)
 {
+#if SB_VECTOR_BYTES == 64
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#elif SB_VECTOR_BYTES == 32
+    _mm256_maskstore_ps(p, (__m256i)vec_first_lanes(n), (__m256)v);
+#else
     memcpy(p, &v, n * sizeof *p);
+#endif
+}
+
+/* n up to SB_LANES; where n is SB_LANES as a constant, a plain load or store. */
+SB_INLINE vec vec_load_lanes(const float *p, size_t n)
+{
+    return n == SB_LANES ? vec_load(p) : vec_load_part(p, n);
+}
+
+SB_INLINE void vec_store_lanes(float *p, vec v, size_t n)
+{
+    if (n == SB_LANES)
+        vec_store(p, v);
+    else
+        vec_store_part(p, v, n);
 }
 
 SB_INLINE vec vec_set(float x)
@@ -156,8 +191,9 @@ SB_INLINE vec vec_reciprocal(vec x)
 #endif
 }
 
-/* 1 - erf(z) for z >= 0: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26; |error| <= 1.5e-7. */
-SB_INLINE vec vec_erfc(vec z)
+/* (1 - erf(z)) exp(z^2) for z >= 0: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26; 1 - erf(z) from it has
+   |error| <= 1.5e-7. */
+SB_INLINE vec vec_scaled_erfc(vec z)
 {
     vec t = vec_reciprocal(1.0f + 0.3275911f * z);
     vec p = vec_set(1.061405429f);
@@ -165,7 +201,12 @@ SB_INLINE vec vec_erfc(vec z)
     p = p * t + 1.421413741f;
     p = p * t - 0.284496736f;
     p = p * t + 0.254829592f;
-    return p * t * vec_exp(-(z * z));
+    return p * t;
+}
+
+SB_INLINE vec vec_erfc(vec z)
+{
+    return vec_scaled_erfc(z) * vec_exp(-(z * z));
 }
 
 SB_INLINE vec vec_sigmoid(vec x)

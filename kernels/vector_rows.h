@@ -58,12 +58,18 @@ static float row_squared_distance(const float *x, float mean, size_t n)
     return total;
 }
 
+SB_INLINE void row_statistics(float *mean, float *inverse_deviation, const float *x, float eps, size_t n)
+{
+    *mean = row_sum(x, n) / (float)n;
+    *inverse_deviation = 1.0f / sqrtf(row_squared_distance(x, *mean, n) / (float)n + eps);
+}
+
 static void vector_layer_norm(float *y, const float *x, const float *gamma, const float *beta, float eps, size_t rows,
                               size_t n)
 {
     for (size_t r = 0; r < rows; r++, x += n, y += n) {
-        float mean = row_sum(x, n) / (float)n;
-        float scale = 1.0f / sqrtf(row_squared_distance(x, mean, n) / (float)n + eps);
+        float mean, scale;
+        row_statistics(&mean, &scale, x, eps, n);
         size_t i = 0;
         for (; i + SB_LANES <= n; i += SB_LANES)
             vec_store(y + i, (vec_load(x + i) - mean) * scale * vec_load(gamma + i) + vec_load(beta + i));

@@ -12,9 +12,10 @@
 
 #include "kernels/vector_math.h"
 
-/* Stores `columns` (1 .. vectors * SB_LANES) columns of C. rows and vectors are constants after inlining. */
+/* Stores `columns` (1 .. vectors * SB_LANES) columns of C; b_ends (with one vector): B has no columns past them that could be read. rows,
+   vectors and b_ends are constants after inlining. */
 SB_INLINE void tile_fixed(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth,
-                          size_t columns, const int rows, const int vectors)
+                          size_t columns, const int rows, const int vectors, const bool b_ends)
 {
     vec sum[SB_TILE_ROWS][SB_TILE_VECTORS];
 #pragma GCC unroll 8
@@ -26,7 +27,7 @@ SB_INLINE void tile_fixed(float *c, size_t ld_c, const float *a, size_t ld_a, co
         vec row[SB_TILE_VECTORS];
 #pragma GCC unroll 8
         for (int j = 0; j < vectors; j++)
-            row[j] = vec_load(b + p * ld_b + (size_t)j * SB_LANES);
+            row[j] = b_ends ? vec_load_part(b + p * ld_b, columns) : vec_load(b + p * ld_b + (size_t)j * SB_LANES);
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
             float x = a[(size_t)i * ld_a + p];
@@ -50,15 +51,15 @@ SB_INLINE void tile_fixed(float *c, size_t ld_c, const float *a, size_t ld_a, co
 }
 
 SB_INLINE void tile_rows(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b, size_t depth,
-                         size_t columns, size_t rows, const int vectors)
+                         size_t columns, size_t rows, const int vectors, const bool b_ends)
 {
     switch (rows) {
-    case 1: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 1, vectors); break;
-    case 2: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 2, vectors); break;
-    case 3: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 3, vectors); break;
-    case 4: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 4, vectors); break;
-    case 5: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 5, vectors); break;
-    default: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 6, vectors); break;
+    case 1: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 1, vectors, b_ends); break;
+    case 2: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 2, vectors, b_ends); break;
+    case 3: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 3, vectors, b_ends); break;
+    case 4: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 4, vectors, b_ends); break;
+    case 5: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 5, vectors, b_ends); break;
+    default: tile_fixed(c, ld_c, a, ld_a, b, ld_b, depth, columns, 6, vectors, b_ends); break;
     }
 }
 
@@ -68,10 +69,17 @@ static void tile(float *c, size_t ld_c, const float *a, size_t ld_a, const float
                  size_t rows, size_t columns)
 {
     if (columns > (SB_TILE_VECTORS - 1) * SB_LANES) /* the whole width: the hot case */
-        tile_rows(c, ld_c, a, ld_a, b, ld_b, depth, columns, rows, SB_TILE_VECTORS);
+        tile_rows(c, ld_c, a, ld_a, b, ld_b, depth, columns, rows, SB_TILE_VECTORS, false);
     else
         for (size_t j = 0; j < columns; j += SB_LANES)
-            tile_rows(c + j, ld_c, a, ld_a, b + j, ld_b, depth, columns - j, rows, 1);
+            tile_rows(c + j, ld_c, a, ld_a, b + j, ld_b, depth, columns - j, rows, 1, false);
+}
+
+/* The last columns of B, 1 .. SB_LANES - 1, past which nothing may be read. */
+static inline void tile_last_columns(float *c, size_t ld_c, const float *a, size_t ld_a, const float *b, size_t ld_b,
+                                     size_t depth, size_t rows, size_t columns)
+{
+    tile_rows(c, ld_c, a, ld_a, b, ld_b, depth, columns, rows, 1, true);
 }
 
 #endif
