@@ -45,9 +45,13 @@ system_retrieval := -lsqlite3
 system_server := -lmicrohttpd
 system_cli :=
 
+# Data-parallel training: a module that the program loads when mpirun starts it. Built where there is an MPI.
+MPICC ?= $(shell command -v mpicc)
+MODULES := $(if $(MPICC),$(B)/simbert-mpi.so)
+
 .SECONDARY:
 .PHONY: all test unit threaded fuzz fuzzers install clean
-all: $(B)/simbert
+all: $(B)/simbert $(MODULES)
 
 # Kernel variants: the file says which instructions it may use; sb_cpu() decides whether it runs.
 ifeq ($(shell uname -m),x86_64)
@@ -93,6 +97,10 @@ FUZZERS := $(foreach r,$(ROOMS),$(fuzzers_$(r)))
 $(B)/simbert: $(libraries_cli)
 	$(CC) $(LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(system_libraries_cli)
 
+$(B)/simbert-mpi.so: training/mpi/module.c training/parallel_backend.h
+	@mkdir -p $(@D)
+	$(MPICC) $(CPPFLAGS) -std=gnu11 -O2 -g $(WARN) -fPIC -shared -o $@ $<
+
 unit: $(TESTS) $(FUZZERS)
 # What ThreadSanitizer should see: the pool, the log, and all that runs on several threads.
 threaded: $(B)/tests/base/test_pool $(B)/tests/base/test_log $(tests_kernels) $(tests_model) $(tests_retrieval) $(tests_server)
@@ -113,6 +121,7 @@ PREFIX ?= /usr/local
 install: all
 	install -D -m 755 $(B)/simbert $(DESTDIR)$(PREFIX)/bin/simbert
 	install -d $(DESTDIR)$(PREFIX)/share/simbert
+	$(if $(MODULES),install -D -m 755 $(MODULES) $(DESTDIR)$(PREFIX)/lib/simbert/simbert-mpi.so)
 	cp -R models $(DESTDIR)$(PREFIX)/share/simbert/
 
 clean:

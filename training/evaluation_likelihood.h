@@ -10,13 +10,20 @@
  *
  *   nll      the sum over t of -log p(y_t | s, y_1 ... y_(t-1)): teacher forcing.
  *
- *   gap      Let z be what the model writes greedily behind s: z_t = argmax p(. | s, z_1 ... z_(t-1)), without any rule
- *            against a token. At every t from 2 to m up to which z has not ended (none of z_1 ... z_(t-1) is [SEP]),
- *            `forced` adds -log p(y_t | s, y_1 ... y_(t-1)) and `free` adds -log p(y_t | s, z_1 ... z_(t-1)). Both are of
- *            the same tokens behind prefixes of the same length; their difference a token is the cost of relying on
- *            its own words: the exposure bias (Ranzato et al., 2016) together with what the prefix says of the rest.
+ * The other two compare that with the model's own words in place of the right ones. `forced` is -log p as above, `own` is
+ * -log p of the same tokens behind prefixes of the same length; (own - forced) / tokens is the gap, in nats a token.
  *
- * Each pair is one prefill and at most 2 (m - 1) steps over one key/value cache. Thread rule: the session's.
+ *   written  Let z be what the model writes greedily behind s: z_t = argmax p(. | s, z_1 ... z_(t-1)), without any rule
+ *            against a token. own: -log p(y_t | s, z_1 ... z_(t-1)), for every t from 2 to m up to which z has not ended
+ *            (none of z_1 ... z_(t-1) is [SEP]). The gap of free running: the exposure bias (Ranzato et al., 2016), and
+ *            with it that another paraphrase was begun than the one that is to be continued.
+ *
+ *   guessed  Let g_t = argmax p(. | s, y_1 ... y_(t-1)), the model's guess where the right words stand before it.
+ *            own: -log p(y_t | s, g_1 ... g_(t-1)), for every t from 2 to m. A guess stands where the word that it
+ *            stands for stood, so this gap is that of wrong words alone; it is the input of scheduled sampling in two
+ *            passes at a probability of 1 (Mihaylova and Martins, 2019).
+ *
+ * Each pair is one prefill and at most 3 (m - 1) steps over one key/value cache. Thread rule: the session's.
  */
 #ifndef SB_TRAINING_EVALUATION_LIKELIHOOD_H
 #define SB_TRAINING_EVALUATION_LIKELIHOOD_H
@@ -29,11 +36,15 @@ struct sb_likelihood_pair {
     size_t source_length, target_length;
 };
 
+struct sb_likelihood_gap {
+    size_t tokens;
+    double forced, own; /* sums, in nats */
+};
+
 struct sb_likelihood {
     size_t tokens;
-    double nll; /* of all tokens, in nats */
-    size_t compared;
-    double forced, free; /* of the tokens compared */
+    double nll; /* a sum, in nats */
+    struct sb_likelihood_gap written, guessed;
 };
 
 /* likelihoods[count]. SB_INVALID: an id is out of range, or source and target are longer than the model takes;

@@ -1,6 +1,7 @@
 #include "training/initialise.h"
 
 #include "base/random.h"
+#include "training/sums_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -80,14 +81,6 @@ static void fill_constant(float *out, size_t count, float value)
         out[i] = value;
 }
 
-static double dot(const double *x, const double *y, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += x[i] * y[i];
-    return sum;
-}
-
 /* Gram-Schmidt, each row twice: the second time removes what rounding left ("twice is enough", Giraud et al., 2005). */
 void sb_orthogonalise(double *x, size_t rows, size_t columns)
 {
@@ -95,12 +88,12 @@ void sb_orthogonalise(double *x, size_t rows, size_t columns)
         double *row = x + i * columns;
         for (int time = 0; time < 2; time++) {
             for (size_t j = 0; j < i; j++) {
-                double along = dot(row, x + j * columns, columns);
+                double along = sb_sum_products(row, x + j * columns, columns);
                 for (size_t k = 0; k < columns; k++)
                     row[k] -= along * x[j * columns + k];
             }
         }
-        double norm = sqrt(dot(row, row, columns));
+        double norm = sqrt(sb_sum_products(row, row, columns));
         for (size_t k = 0; k < columns; k++)
             row[k] /= norm;
     }
