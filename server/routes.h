@@ -23,7 +23,7 @@ void sb_handle_cohere_rerank(struct sb_request *request);
 void sb_handle_paraphrases(struct sb_request *request);
 void sb_handle_gen_synonyms(struct sb_request *request);
 
-/* routes_collections.c, routes_sentences.c */
+/* routes_collections.c, routes_aliases.c, routes_sentences.c, routes_upsert.c, routes_similar.c */
 void sb_handle_collection_create(struct sb_request *request);
 void sb_handle_collection_describe(struct sb_request *request);
 void sb_handle_collection_drop(struct sb_request *request);
@@ -35,6 +35,9 @@ void sb_handle_sentences_delete(struct sb_request *request);
 void sb_handle_sentence_get(struct sb_request *request);
 void sb_handle_sentence_delete(struct sb_request *request);
 void sb_handle_similar(struct sb_request *request);
+void sb_handle_alias_list(struct sb_request *request);
+void sb_handle_alias_set(struct sb_request *request);
+void sb_handle_alias_delete(struct sb_request *request);
 
 /* routes_ops.c */
 void sb_handle_health(struct sb_request *request);

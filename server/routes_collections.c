@@ -13,7 +13,9 @@ static void print_collection(struct sb_buffer *body, const struct sb_collection_
     sb_buffer_json_string(body, info->name, strlen(info->name));
     sb_buffer_text(body, ",\"model\":");
     sb_buffer_json_string(body, info->model_name, strlen(info->model_name));
-    sb_buffer_format(body, ",\"dimensions\":%d,\"count\":%lld,\"created_at\":%lld}", info->dimensions,
+    sb_buffer_format(body,
+                     ",\"dimensions\":%d,\"vectors\":\"%s\",\"search\":\"%s\",\"count\":%lld,\"created_at\":%lld}",
+                     info->dimensions, sb_vectors_name(info->vectors), sb_search_kind_name(info->search),
                      (long long)info->count, (long long)info->created_at);
 }
 
@@ -33,15 +35,24 @@ static void send_description(struct sb_request *request, int status)
 
 /* ---- create ---- */
 
-static void release_model(void *state)
+struct creation {
+    struct sb_model *model;
+    enum sb_vectors vectors;
+    enum sb_search_kind search;
+};
+
+static void creation_free(void *state)
 {
-    sb_model_release(state);
+    struct creation *c = state;
+    sb_model_release(c->model);
+    free(c);
 }
 
 static void create(struct sb_request *request)
 {
-    const struct sb_model *model = request->state;
-    struct sb_collection_info info = {.dimensions = sb_model_dimensions(model)};
+    const struct creation *c = request->state;
+    struct sb_collection_info info = {
+        .dimensions = sb_model_dimensions(c->model), .vectors = c->vectors, .search = c->search};
     struct sb_error error;
     bool created;
     const char *name = request->params[0];
@@ -50,8 +61,8 @@ static void create(struct sb_request *request)
         status = sb_fail(&error, SB_INVALID, "the collection's name has %zu bytes; at most %d are possible",
                          strlen(name), SB_COLLECTION_NAME_MAX);
     snprintf(info.name, sizeof info.name, "%s", name);
-    snprintf(info.model_name, sizeof info.model_name, "%s", sb_model_name(model));
-    snprintf(info.model_hash, sizeof info.model_hash, "%s", sb_model_hash(model));
+    snprintf(info.model_name, sizeof info.model_name, "%s", sb_model_name(c->model));
+    snprintf(info.model_hash, sizeof info.model_hash, "%s", sb_model_hash(c->model));
     if (status == SB_OK)
         status = sb_store_create(request->server->store, &info, &created, &error);
     if (status != SB_OK)
@@ -60,23 +71,38 @@ static void create(struct sb_request *request)
         send_description(request, created ? 201 : 200);
 }
 
+static bool parse_creation(struct sb_parse *parse, struct creation *c, const char **model)
+{
+    const char *vectors = NULL, *search = NULL;
+    if (!sb_parse_string(parse, "model", model) || !sb_parse_string(parse, "vectors", &vectors))
+        return false;
+    if (vectors && !sb_vectors_parse(vectors, &c->vectors))
+        return sb_parse_fail(parse, SB_PROBLEM_INVALID,
+                             "vectors is \"%.64s\"; f32, f16, int16 and int8 are possible", vectors);
+    if (!sb_parse_string(parse, "search", &search))
+        return false;
+    return !search || sb_search_kind_parse(search, &c->search) ||
+           sb_parse_fail(parse, SB_PROBLEM_INVALID, "search is \"%.64s\"; auto and exact are possible", search);
+}
+
 void sb_handle_collection_create(struct sb_request *request)
 {
     struct sb_parse parse = {0};
     const char *name = NULL;
+    struct creation *c = sb_request_state(request, sizeof *c, creation_free);
+    if (!c)
+        return;
     if (request->body.length > 0) {
         if (!sb_request_json(request, &parse.object))
             return;
-        if (!sb_parse_string(&parse, "model", &name)) {
+        if (!parse_creation(&parse, c, &name)) {
             sb_request_parse_failed(request, &parse);
             return;
         }
     }
-    request->state = sb_request_model(request, name);
-    if (!request->state)
-        return;
-    request->free_state = release_model;
-    sb_request_later(request, create);
+    c->model = sb_request_model(request, name);
+    if (c->model)
+        sb_request_later(request, create);
 }
 
 /* ---- describe, list, drop ---- */
@@ -89,24 +115,6 @@ static void describe(struct sb_request *request)
 void sb_handle_collection_describe(struct sb_request *request)
 {
     sb_request_later(request, describe);
-}
-
-static void count(struct sb_request *request)
-{
-    struct sb_collection_info info;
-    struct sb_error error;
-    enum sb_status status = sb_store_describe(request->server->store, request->params[0], &info, &error);
-    if (status != SB_OK) {
-        sb_request_fail(request, status, NULL, &error);
-        return;
-    }
-    sb_buffer_format(&request->reply.body, "{\"count\":%lld}", (long long)info.count);
-    sb_request_send(request, 200);
-}
-
-void sb_handle_sentences_count(struct sb_request *request)
-{
-    sb_request_later(request, count);
 }
 
 static void list(struct sb_request *request)

@@ -1,8 +1,7 @@
 /*
- * The sentences of a collection: upsert and similar (which first need the network for vectors), get, scroll, delete.
- * What touches the disk or searches runs on background threads.
+ * The sentences of a collection one by one and in bulk: get, scroll, count, delete. All of it runs on background threads.
  */
-#include "server/embedding.h"
+#include "server/collection_request.h"
 #include "server/routes.h"
 #include "server/server_impl.h"
 #include "server/vector_text.h"
@@ -10,271 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCROLL_DEFAULT = 100, SCROLL_MAX = 1000, TOP_K_MAX = 1000 };
+enum { SCROLL_DEFAULT = 100, SCROLL_MAX = 1000 };
 
-/* The members of a sentence's object, without its braces. */
-static void print_members(struct sb_buffer *body, const struct sb_sentence *sentence)
-{
-    sb_buffer_text(body, "\"id\":");
-    sb_put_text(body, sentence->id);
-    sb_buffer_text(body, ",\"text\":");
-    sb_buffer_json_string(body, sentence->text, sentence->text_size);
-    sb_buffer_format(body, ",\"metadata\":%s", sentence->metadata ? sentence->metadata : "{}");
-}
-
-/* The model that made the collection's vectors, with a reference; NULL: the request has been answered. */
-static struct sb_model *collection_model(struct sb_request *request)
-{
-    struct sb_collection_info info;
-    struct sb_error error;
-    enum sb_status status = sb_store_describe(request->server->store, request->params[0], &info, &error);
-    if (status != SB_OK) {
-        sb_request_fail(request, status, NULL, &error);
-        return NULL;
-    }
-    struct sb_model *model = sb_registry_acquire(request->server->registry, info.model_name);
-    if (model && strcmp(sb_model_hash(model), info.model_hash) == 0 && sb_model_dimensions(model) == info.dimensions)
-        return model;
-    sb_fail(&error, SB_CONFLICT,
-            "collection \"%s\" was made by model \"%s\", %s; serve that model, or create the collection anew",
-            info.name, info.model_name, model ? "which has changed since" : "which this server does not have");
-    sb_model_release(model);
-    sb_request_fail(request, SB_CONFLICT, NULL, &error);
-    return NULL;
-}
-
-/* Whatever the model does: a dot product of stored vectors is a cosine. */
-static void normalize_vectors(struct sb_embedding *e)
-{
-    for (size_t i = 0; i < e->rows.count; i++)
-        sb_embedding_vector(e, i, e->dimensions, SB_LENGTH_ONE, e->vectors + i * e->dimensions);
-}
-
-static void print_usage(struct sb_buffer *body, const struct sb_embedding *e)
-{
-    sb_buffer_format(body, "\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}", e->rows.tokens, e->rows.tokens);
-}
-
-/* ---- upsert ---- */
-
-struct upsert {
-    struct sb_embedding embedding;
-    struct sb_sentence *sentences; /* [count]; id and text borrowed from the JSON, metadata owned */
-    size_t count;
-};
-
-static void upsert_free(void *state)
-{
-    struct upsert *u = state;
-    sb_embedding_clear(&u->embedding);
-    for (size_t i = 0; i < u->count; i++)
-        cJSON_free((char *)(uintptr_t)u->sentences[i].metadata);
-    free(u->sentences);
-    free(u);
-}
-
-static bool parse_sentence(struct sb_parse *parse, struct upsert *u, const cJSON *item, size_t index)
-{
-    struct sb_sentence *sentence = &u->sentences[index];
-    struct sb_parse fields = {.object = item};
-    if (!cJSON_IsObject(item))
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "sentence %zu is not an object", index);
-    if (!sb_parse_string(&fields, "id", &sentence->id) || !sb_parse_string(&fields, "text", &sentence->text))
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "sentence %zu: %s", index, fields.error.message);
-    if (!sentence->id || !sentence->id[0])
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "sentence %zu has no id", index);
-    if (!sentence->text || !sentence->text[0])
-        return sb_parse_fail(parse, SB_PROBLEM_EMPTY, "sentence %zu has no text", index);
-    sentence->text_size = strlen(sentence->text);
-    const cJSON *metadata = sb_parse_field(&fields, "metadata");
-    if (metadata && !cJSON_IsObject(metadata))
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "sentence %zu: metadata is not an object", index);
-    if (metadata && !(sentence->metadata = cJSON_PrintUnformatted(metadata)))
-        return sb_parse_fail(parse, SB_PROBLEM_STOPPING, "no memory for the metadata of sentence %zu", index);
-    return sb_inputs_add_text(parse, &u->embedding.inputs, sentence->text);
-}
-
-static bool parse_sentences(struct sb_parse *parse, struct upsert *u, size_t limit)
-{
-    const cJSON *list = sb_parse_field(parse, "sentences");
-    if (!list || !cJSON_IsArray(list))
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "sentences must be a list of {\"id\", \"text\", \"metadata\"}");
-    size_t count = (size_t)cJSON_GetArraySize(list), i = 0;
-    if (count == 0)
-        return sb_parse_fail(parse, SB_PROBLEM_EMPTY, "sentences is an empty list");
-    if (count > limit)
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "sentences has %zu elements; at most %zu are possible", count,
-                             limit);
-    u->sentences = calloc(count, sizeof *u->sentences);
-    if (!u->sentences)
-        return sb_parse_fail(parse, SB_PROBLEM_STOPPING, "no memory for %zu sentences", count);
-    u->count = count;
-    for (const cJSON *item = list->child; item; item = item->next, i++)
-        if (!parse_sentence(parse, u, item, i))
-            return false;
-    u->embedding.inputs.is_list = true;
-    return true;
-}
-
-static void upsert_store(struct sb_request *request)
-{
-    struct upsert *u = request->state;
-    struct sb_embedding *e = &u->embedding;
-    struct sb_error error;
-    size_t inserted, updated;
-    normalize_vectors(e);
-    for (size_t i = 0; i < u->count; i++)
-        u->sentences[i].vector = e->vectors + i * e->dimensions;
-    enum sb_status status = sb_store_upsert(request->server->store, request->params[0], sb_model_hash(e->model),
-                                            u->sentences, u->count, &inserted, &updated, &error);
-    if (status != SB_OK) {
-        sb_request_fail(request, status, status == SB_INVALID ? "sentences" : NULL, &error);
-        return;
-    }
-    struct sb_buffer *body = &request->reply.body;
-    sb_buffer_format(body, "{\"inserted\":%zu,\"updated\":%zu,", inserted, updated);
-    print_usage(body, e);
-    sb_buffer_text(body, "}");
-    sb_request_send(request, 200);
-}
-
-static void upsert_ready(struct sb_request *request)
-{
-    sb_request_later(request, upsert_store);
-}
-
-static void upsert_embed(struct sb_request *request)
-{
-    struct upsert *u = request->state;
-    struct sb_model *model = collection_model(request);
-    if (model)
-        sb_embedding_start(&u->embedding, request, model);
-}
-
-void sb_handle_sentences_upsert(struct sb_request *request)
-{
-    struct sb_parse parse = {0};
-    if (!sb_request_json(request, &parse.object))
-        return;
-    struct upsert *u = sb_request_state(request, sizeof *u, upsert_free);
-    if (!u)
-        return;
-    u->embedding.options.truncate = true;
-    u->embedding.ready = upsert_ready;
-    if (!parse_sentences(&parse, u, request->server->options.max_client_batch))
-        sb_request_parse_failed(request, &parse);
-    else
-        sb_request_later(request, upsert_embed);
-}
-
-/* ---- similar ---- */
-
-struct similar {
-    struct sb_embedding embedding;
-    int64_t top_k;
-    double min_score;
-};
-
-static void similar_free(void *state)
-{
-    struct similar *s = state;
-    sb_embedding_clear(&s->embedding);
-    free(s);
-}
-
-/* What a client would miss if it were ignored. */
-static bool parse_unsupported(struct sb_parse *parse)
-{
-    const char *mode = NULL;
-    const cJSON *rerank;
-    if (sb_parse_field(parse, "filter"))
-        return sb_parse_fail(parse, SB_PROBLEM_UNSUPPORTED, "filter is not supported");
-    if (!sb_parse_string(parse, "mode", &mode))
-        return false;
-    if (mode && strcmp(mode, "vector") != 0)
-        return sb_parse_fail(parse, SB_PROBLEM_UNSUPPORTED, "mode is \"%.64s\"; only \"vector\" is supported", mode);
-    rerank = sb_parse_field(parse, "rerank");
-    if (rerank && !cJSON_IsFalse(rerank))
-        return sb_parse_fail(parse, SB_PROBLEM_UNSUPPORTED, "rerank is not supported");
-    return true;
-}
-
-static void print_matches(struct sb_buffer *body, const struct sb_search_results *results)
-{
-    for (size_t query = 0, i = 0; query < results->queries; query++) {
-        sb_buffer_text(body, query ? ",{\"matches\":[" : "{\"matches\":[");
-        for (size_t first = i; i < results->ends[query]; i++) {
-            sb_buffer_text(body, i > first ? ",{" : "{");
-            print_members(body, &results->matches[i].sentence);
-            sb_buffer_text(body, ",\"score\":");
-            sb_put_score(body, results->matches[i].score);
-            sb_buffer_text(body, "}");
-        }
-        sb_buffer_text(body, "]}");
-    }
-}
-
-static void similar_search(struct sb_request *request)
-{
-    struct similar *s = request->state;
-    struct sb_embedding *e = &s->embedding;
-    struct sb_search_results results = {0};
-    struct sb_error error;
-    normalize_vectors(e);
-    struct sb_search search = {
-        .vectors = e->vectors, .queries = e->rows.count, .top_k = (size_t)s->top_k, .min_score = s->min_score};
-    enum sb_status status = sb_store_search(request->server->store, request->params[0], &search, &results, &error);
-    if (status != SB_OK) {
-        sb_request_fail(request, status, NULL, &error);
-        return;
-    }
-    struct sb_buffer *body = &request->reply.body;
-    sb_buffer_text(body, "{\"object\":\"list\",\"data\":[");
-    print_matches(body, &results);
-    sb_buffer_text(body, "],\"model\":");
-    sb_put_text(body, sb_model_name(e->model));
-    sb_buffer_text(body, ",");
-    print_usage(body, e);
-    sb_buffer_text(body, "}");
-    sb_search_results_free(&results);
-    sb_request_send(request, 200);
-}
-
-static void similar_ready(struct sb_request *request)
-{
-    sb_request_later(request, similar_search);
-}
-
-static void similar_embed(struct sb_request *request)
-{
-    struct similar *s = request->state;
-    struct sb_model *model = collection_model(request);
-    if (model)
-        sb_embedding_start(&s->embedding, request, model);
-}
-
-void sb_handle_similar(struct sb_request *request)
-{
-    struct sb_parse parse = {0};
-    if (!sb_request_json(request, &parse.object))
-        return;
-    struct similar *s = sb_request_state(request, sizeof *s, similar_free);
-    if (!s)
-        return;
-    s->embedding.options.truncate = true;
-    s->embedding.ready = similar_ready;
-    s->top_k = 10;
-    s->min_score = -1;
-    if (!sb_parse_inputs(&parse, "query", SB_INPUT_TEXTS, request->server->options.max_client_batch,
-                         &s->embedding.inputs) ||
-        !sb_parse_int(&parse, "top_k", 1, TOP_K_MAX, &s->top_k) ||
-        !sb_parse_double(&parse, "min_score", -1, 1, &s->min_score) || !parse_unsupported(&parse))
-        sb_request_parse_failed(request, &parse);
-    else
-        sb_request_later(request, similar_embed);
-}
-
-/* ---- get, scroll ---- */
+/* ---- get ---- */
 
 static void get(struct sb_request *request)
 {
@@ -287,7 +24,7 @@ static void get(struct sb_request *request)
         return;
     }
     sb_buffer_text(&request->reply.body, "{\"object\":\"sentence\",");
-    print_members(&request->reply.body, &found.items[0]);
+    sb_put_sentence(&request->reply.body, &found.items[0]);
     sb_buffer_text(&request->reply.body, "}");
     sb_sentences_free(&found);
     sb_request_send(request, 200);
@@ -298,47 +35,107 @@ void sb_handle_sentence_get(struct sb_request *request)
     sb_request_later(request, get);
 }
 
-/* One more than the limit is read, to know whether there is more. */
-static void print_page(struct sb_buffer *body, const struct sb_sentences *found, size_t limit)
+/* ---- scroll ---- */
+
+/* A page on its way into the reply. */
+struct page {
+    struct sb_buffer *body;
+    const struct sb_filter *filter; /* NULL: all */
+    size_t limit, count;
+    bool has_more;
+    char first_id[SB_SENTENCE_ID_MAX + 1], last_id[SB_SENTENCE_ID_MAX + 1]; /* of what is in the reply; "": nothing */
+    char seen_id[SB_SENTENCE_ID_MAX + 1];                                   /* of what was looked at last */
+};
+
+/* Puts those that the filter keeps into the reply, until one is left over. */
+static void fill_page(struct page *page, const struct sb_sentences *found)
 {
-    size_t count = found->count < limit ? found->count : limit;
-    sb_buffer_text(body, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < count; i++) {
-        sb_buffer_text(body, i ? ",{\"object\":\"sentence\"," : "{\"object\":\"sentence\",");
-        print_members(body, &found->items[i]);
-        sb_buffer_text(body, "}");
+    for (size_t i = 0; i < found->count && !page->has_more; i++) {
+        const struct sb_sentence *sentence = &found->items[i];
+        strcpy(page->seen_id, sentence->id); /* as long as ids may be */
+        if (page->filter && !sb_filter_keeps(page->filter, sentence->metadata, strlen(sentence->metadata)))
+            continue;
+        page->has_more = page->count == page->limit;
+        if (page->has_more)
+            break;
+        sb_buffer_text(page->body, page->count ? ",{\"object\":\"sentence\"," : "{\"object\":\"sentence\",");
+        sb_put_sentence(page->body, sentence);
+        sb_buffer_text(page->body, "}");
+        strcpy(page->last_id, sentence->id);
+        if (page->count++ == 0)
+            strcpy(page->first_id, sentence->id);
     }
-    sb_buffer_text(body, "],\"first_id\":");
-    if (count)
-        sb_put_text(body, found->items[0].id);
+}
+
+static void put_id(struct sb_buffer *body, const char *id)
+{
+    if (id[0])
+        sb_put_text(body, id);
     else
         sb_buffer_text(body, "null");
-    sb_buffer_text(body, ",\"last_id\":");
-    if (count)
-        sb_put_text(body, found->items[count - 1].id);
-    else
-        sb_buffer_text(body, "null");
-    sb_buffer_format(body, ",\"has_more\":%s}", found->count > limit ? "true" : "false");
+}
+
+/* A filter may keep nothing for long: then pages of the largest size are looked at. */
+static enum sb_status read_page(struct sb_request *request, struct page *page, const char *after,
+                                struct sb_error *error)
+{
+    size_t ask = page->filter ? SCROLL_MAX : page->limit + 1, got = ask;
+    enum sb_status status = SB_OK;
+    sb_buffer_text(page->body, "{\"object\":\"list\",\"data\":[");
+    while (status == SB_OK && got == ask && !page->has_more) {
+        struct sb_sentences found = {0};
+        status = sb_store_scroll(request->server->store, request->params[0], after, ask, &found, error);
+        got = found.count;
+        fill_page(page, &found);
+        sb_sentences_free(&found);
+        after = page->seen_id;
+        if (status == SB_OK && atomic_load(&request->cancelled))
+            status = sb_fail(error, SB_CANCELLED, "the request was cancelled");
+    }
+    sb_buffer_text(page->body, "],\"first_id\":");
+    put_id(page->body, page->first_id);
+    sb_buffer_text(page->body, ",\"last_id\":");
+    put_id(page->body, page->last_id);
+    sb_buffer_format(page->body, ",\"has_more\":%s}", page->has_more ? "true" : "false");
+    return status;
+}
+
+/* ?filter=…: a filter's JSON in the address. */
+static enum sb_status query_filter(struct sb_request *request, struct sb_filter **filter, struct sb_error *error)
+{
+    const char *text;
+    cJSON *json = NULL;
+    enum sb_status status = sb_request_query(request, "filter", &text, error);
+    if (status != SB_OK || !text)
+        return status;
+    status = sb_json_parse(&json, text, strlen(text), error);
+    if (status != SB_OK)
+        return sb_fail_context(error, status, "filter");
+    status = sb_filter_parse(filter, json, error);
+    cJSON_Delete(json);
+    return status;
 }
 
 static void scroll(struct sb_request *request)
 {
-    struct sb_sentences found = {0};
     struct sb_error error;
+    struct sb_filter *filter = NULL;
     const char *after;
     int64_t limit = SCROLL_DEFAULT;
     enum sb_status status = sb_request_query(request, "after", &after, &error);
     if (status == SB_OK)
         status = sb_request_query_int(request, "limit", 1, SCROLL_MAX, &limit, &error);
     if (status == SB_OK)
-        status = sb_store_scroll(request->server->store, request->params[0], after, (size_t)limit + 1, &found, &error);
-    if (status != SB_OK) {
-        sb_request_fail(request, status, NULL, &error);
-        return;
+        status = query_filter(request, &filter, &error);
+    if (status == SB_OK) {
+        struct page page = {.body = &request->reply.body, .filter = filter, .limit = (size_t)limit};
+        status = read_page(request, &page, after, &error);
     }
-    print_page(&request->reply.body, &found, (size_t)limit);
-    sb_sentences_free(&found);
-    sb_request_send(request, 200);
+    sb_filter_free(filter);
+    if (status != SB_OK)
+        sb_request_fail(request, status, NULL, &error);
+    else
+        sb_request_send(request, 200);
 }
 
 void sb_handle_sentences_scroll(struct sb_request *request)
@@ -346,45 +143,145 @@ void sb_handle_sentences_scroll(struct sb_request *request)
     sb_request_later(request, scroll);
 }
 
-/* ---- delete ---- */
+/* ---- what a filter keeps ---- */
 
-struct deletion {
-    const char **ids; /* [count], borrowed from the JSON */
-    size_t count;
+/* The sentences that a request names, by their ids or by a filter. */
+struct selection {
+    struct sb_request *request;
+    struct sb_filter *filter; /* NULL: ids */
+    const char **ids;         /* [count], borrowed from the JSON, or owned when a filter found them */
+    size_t count, capacity;
+    bool owns_ids, wants_ids, no_memory;
 };
 
-static void deletion_free(void *state)
+static void selection_free(void *state)
 {
-    struct deletion *d = state;
-    free(d->ids);
-    free(d);
+    struct selection *s = state;
+    for (size_t i = 0; i < s->count && s->owns_ids; i++)
+        free((char *)(uintptr_t)s->ids[i]);
+    free(s->ids);
+    sb_filter_free(s->filter);
+    free(s);
 }
 
-static bool parse_ids(struct sb_parse *parse, struct deletion *d)
+static bool add_id(struct selection *s, const char *id)
 {
-    if (sb_parse_field(parse, "filter"))
-        return sb_parse_fail(parse, SB_PROBLEM_UNSUPPORTED, "filter is not supported; give ids");
+    if (s->count == s->capacity) {
+        size_t capacity = 2 * s->capacity + 64;
+        const char **ids = realloc(s->ids, capacity * sizeof *ids);
+        if (!ids)
+            return false;
+        s->ids = ids;
+        s->capacity = capacity;
+    }
+    s->ids[s->count] = s->owns_ids ? strdup(id) : id;
+    return s->ids[s->count] && ++s->count;
+}
+
+static bool select_one(void *context, const struct sb_sentence *sentence)
+{
+    struct selection *s = context;
+    const char *metadata = sentence->metadata ? sentence->metadata : "{}";
+    if (!sb_filter_keeps(s->filter, metadata, strlen(metadata)))
+        return !atomic_load(&s->request->cancelled);
+    if (!s->wants_ids)
+        s->count++;
+    else if (!add_id(s, sentence->id))
+        s->no_memory = true;
+    return !s->no_memory && !atomic_load(&s->request->cancelled);
+}
+
+/* Counts what the filter keeps, or takes its ids. */
+static enum sb_status apply_filter(struct selection *s, struct sb_error *error)
+{
+    struct sb_request *request = s->request;
+    enum sb_status status = sb_store_visit(request->server->store, request->params[0], select_one, s, error);
+    if (status == SB_OK && s->no_memory)
+        status = sb_fail(error, SB_NO_MEMORY, "no memory for the ids of what the filter keeps");
+    if (status == SB_OK && atomic_load(&request->cancelled))
+        status = sb_fail(error, SB_CANCELLED, "the request was cancelled");
+    return status;
+}
+
+/* ---- count ---- */
+
+static void send_count(struct sb_request *request, size_t count)
+{
+    sb_buffer_format(&request->reply.body, "{\"count\":%zu}", count);
+    sb_request_send(request, 200);
+}
+
+static void count_all(struct sb_request *request)
+{
+    struct sb_collection_info info;
+    if (sb_request_collection(request, &info))
+        send_count(request, (size_t)info.count);
+}
+
+static void count_kept(struct sb_request *request)
+{
+    struct selection *s = request->state;
+    struct sb_error error;
+    enum sb_status status = apply_filter(s, &error);
+    size_t count = s->count;
+    s->count = 0; /* there are no ids */
+    if (status != SB_OK)
+        sb_request_fail(request, status, NULL, &error);
+    else
+        send_count(request, count);
+}
+
+void sb_handle_sentences_count(struct sb_request *request)
+{
+    struct sb_parse parse = {0};
+    if (request->body.length == 0) {
+        sb_request_later(request, count_all);
+        return;
+    }
+    if (!sb_request_json(request, &parse.object))
+        return;
+    struct selection *s = sb_request_state(request, sizeof *s, selection_free);
+    if (!s)
+        return;
+    s->request = request;
+    if (!sb_parse_filter(&parse, "filter", &s->filter))
+        sb_request_parse_failed(request, &parse);
+    else
+        sb_request_later(request, s->filter ? count_kept : count_all);
+}
+
+/* ---- delete ---- */
+
+static bool parse_ids(struct sb_parse *parse, struct selection *s)
+{
     const cJSON *list = sb_parse_field(parse, "ids");
+    if (!sb_parse_filter(parse, "filter", &s->filter))
+        return false;
+    if (list && s->filter)
+        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "ids and filter: one of them is expected");
+    s->owns_ids = s->wants_ids = s->filter != NULL;
+    if (s->filter)
+        return true;
+    parse->param = "ids";
     if (!list || !cJSON_IsArray(list) || !list->child)
-        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "ids must be a list of one or more ids");
-    d->ids = calloc((size_t)cJSON_GetArraySize(list), sizeof *d->ids);
-    if (!d->ids)
-        return sb_parse_fail(parse, SB_PROBLEM_STOPPING, "no memory for the ids");
+        return sb_parse_fail(parse, SB_PROBLEM_INVALID, "ids must be a list of one or more ids, or filter a filter");
     for (const cJSON *item = list->child; item; item = item->next) {
         if (!cJSON_IsString(item))
-            return sb_parse_fail(parse, SB_PROBLEM_INVALID, "ids: element %zu is not a text", d->count);
-        d->ids[d->count++] = item->valuestring;
+            return sb_parse_fail(parse, SB_PROBLEM_INVALID, "ids: element %zu is not a text", s->count);
+        if (!add_id(s, item->valuestring))
+            return sb_parse_fail(parse, SB_PROBLEM_STOPPING, "no memory for the ids");
     }
     return true;
 }
 
-static void delete_list(struct sb_request *request)
+static void delete_selected(struct sb_request *request)
 {
-    const struct deletion *d = request->state;
+    struct selection *s = request->state;
     struct sb_error error;
-    size_t deleted;
-    enum sb_status status =
-        sb_store_delete(request->server->store, request->params[0], d->ids, d->count, &deleted, &error);
+    size_t deleted = 0;
+    enum sb_status status = s->filter ? apply_filter(s, &error) : SB_OK;
+    if (status == SB_OK)
+        status = sb_store_delete(request->server->store, request->params[0], s->ids, s->count, &deleted, &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);
         return;
@@ -398,13 +295,14 @@ void sb_handle_sentences_delete(struct sb_request *request)
     struct sb_parse parse = {0};
     if (!sb_request_json(request, &parse.object))
         return;
-    struct deletion *d = sb_request_state(request, sizeof *d, deletion_free);
-    if (!d)
+    struct selection *s = sb_request_state(request, sizeof *s, selection_free);
+    if (!s)
         return;
-    if (!parse_ids(&parse, d))
+    s->request = request;
+    if (!parse_ids(&parse, s))
         sb_request_parse_failed(request, &parse);
     else
-        sb_request_later(request, delete_list);
+        sb_request_later(request, delete_selected);
 }
 
 static void delete_one(struct sb_request *request)

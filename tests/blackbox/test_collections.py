@@ -124,8 +124,12 @@ def test_bad_sentences_store_nothing(server, name, sentences):
 
 @pytest.mark.parametrize("body", [
     {}, {"query": ""}, {"query": []}, {"query": 1}, {"query": "x", "top_k": 0}, {"query": "x", "top_k": 1001},
-    {"query": "x", "top_k": 1.5}, {"query": "x", "min_score": "high"}, {"query": "x", "filter": {"n": 1}},
-    {"query": "x", "mode": "lexical"}, {"query": "x", "rerank": True},
+    {"query": "x", "top_k": 1.5}, {"query": "x", "min_score": "high"}, {"query": "x", "min_score": 1.5},
+    {"query": "x", "filter": 1}, {"query": "x", "filter": {"n": {"below": 1}}}, {"query": "x", "mode": "fuzzy"},
+    {"query": "x", "rerank": "yes"}, {"query": "x", "id": "0"}, {"query": "x", "vector": [1]}, {"id": 1}, {"id": []},
+    {"id": ["0", 1]}, {"vector": "x"}, {"vector": []}, {"vector": [1, 2]}, {"vector": [0] * 512},
+    {"vector": [1e39] * 512}, {"vector": ["1"] * 512}, {"vector": [[1] * 512, [1] * 511]},
+    {"vector": [1] * 512, "mode": "hybrid"},
 ])
 def test_bad_queries(server, name, body):
     assert server.post(f"/v1/collections/{name}/similar", body).status_code == 400
