@@ -181,7 +181,8 @@ static const struct {
     {"POST", "/v1/collections/none/sentences", "{\"sentences\":[{\"id\":\"1\"}]}", 400, "sentence 0 has no text"},
     {"POST", "/v1/collections/none/sentences", "{\"sentences\":[{\"text\":\"a\"}]}", 400, "sentence 0 has no id"},
     {"POST", "/v1/collections/none/similar", "{\"query\":\"天\",\"top_k\":0}", 400, "top_k"},
-    {"POST", "/v1/collections/none/similar", "{\"query\":\"天\",\"filter\":{}}", 400, "filter"},
+    {"POST", "/v1/collections/none/similar", "{\"query\":\"天\",\"filter\":{\"n\":{\"below\":1}}}", 400,
+     "filter.n: unknown operator"},
     {"POST", "/v1/collections/none/delete", "{\"ids\":[]}", 400, "ids"},
 };
 
