@@ -103,6 +103,9 @@ struct sb_pass_input {
     /* [tokens, E] or NULL: backward stores (does not add) the gradient by each token's word embedding there. It stands there
        instead of nothing else: the embedding matrix gets its gradient as well. */
     float *occurrence_gradients;
+    /* [tokens] or NULL: 1 where somebody wants the last layer's output (the tokens that the pooling reads need not be marked).
+       The last layer then computes little more than keys and values for the others. NULL: all. */
+    const uint8_t *wanted;
 };
 
 /* SB_INVALID for ids out of range, rows that are too long; SB_LIMIT for more than the pass has room for. */
@@ -110,7 +113,8 @@ SB_MUST_CHECK enum sb_status sb_pass_forward(struct sb_pass *pass, const struct 
                                              struct sb_error *error);
 
 size_t sb_pass_tokens(const struct sb_pass *pass);      /* of the last forward */
-const float *sb_pass_hidden(const struct sb_pass *pass); /* [tokens, H], the last layer's output */
+/* [H]: the last layer's output at a token, which was wanted. */
+const float *sb_pass_hidden(const struct sb_pass *pass, size_t token);
 const float *sb_pass_pooled(const struct sb_pass *pass); /* [rows, dimensions]: sentence vectors before normalisation */
 
 enum { SB_LOGITS_CHUNK = 256 }; /* positions whose logits exist at a time */
@@ -119,7 +123,7 @@ enum { SB_LOGITS_CHUNK = 256 }; /* positions whose logits exist at a time */
    replaces them by the gradient of the loss, or leaves them and returns. Called in order, on the calling thread. */
 typedef void sb_logits_loss(void *context, float *logits, size_t first, size_t count);
 
-/* Logits of the MLM head at these tokens (indices into [tokens]), chunk by chunk, so that [count, V] never exists. With
+/* Logits of the MLM head at these tokens (indices into [tokens], wanted ones), chunk by chunk, so that [count, V] never exists. With
    gradients NULL the chunks are only shown. Otherwise what the callee leaves goes backward at once: head and word embedding get
    their gradients, and the gradient by the hidden states waits for sb_pass_backward. Any number of calls a forward. */
 void sb_pass_logits(struct sb_pass *pass, const size_t *positions, size_t count, sb_logits_loss *loss, void *context,

@@ -123,6 +123,8 @@ static void lay_out(struct sb_pass *p)
     p->first_token = sb_arena_take(&p->arena, p->options.max_rows + 1, sizeof *p->first_token);
     p->token_row = sb_arena_take(&p->arena, tokens, sizeof *p->token_row);
     p->token_position = sb_arena_take(&p->arena, tokens, sizeof *p->token_position);
+    p->outputs = sb_arena_take(&p->arena, tokens, sizeof *p->outputs);
+    p->output_of = sb_arena_take(&p->arena, tokens, sizeof *p->output_of);
     p->embedding_sum = floats(p, tokens, (size_t)c->embedding_size);
     p->embedding = p->network->has_embedding_map ? floats(p, tokens, (size_t)c->embedding_size) : NULL;
     p->first = floats(p, tokens, (size_t)c->hidden_size);
@@ -236,13 +238,27 @@ static enum sb_status place(struct sb_pass *p, const struct sb_pass_input *input
     return SB_OK;
 }
 
+/* All tokens, or those that are wanted and those that the pooling reads. */
+static void place_outputs(struct sb_pass *p)
+{
+    const uint8_t *wanted = p->network->config.pooling == SB_POOL_MEAN ? NULL : p->input.wanted;
+    p->output_count = 0;
+    for (size_t i = 0; i < p->tokens; i++) {
+        bool is_output = !wanted || wanted[i] || p->token_position[i] == 0;
+        p->output_of[i] = is_output ? (uint32_t)p->output_count : SB_NO_OUTPUT;
+        if (is_output)
+            p->outputs[p->output_count++] = i;
+    }
+}
+
 enum sb_status sb_pass_forward(struct sb_pass *pass, const struct sb_pass_input *input, struct sb_error *error)
 {
     enum sb_status status = place(pass, input, error);
     if (status != SB_OK)
         return status;
     pass->input = *input;
-    memset(pass->dhidden, 0, pass->tokens * (size_t)pass->network->config.hidden_size * sizeof *pass->dhidden);
+    place_outputs(pass);
+    memset(pass->dhidden, 0, pass->output_count * (size_t)pass->network->config.hidden_size * sizeof *pass->dhidden);
     sb_pass_embed(pass);
     for (int i = 0; i < pass->network->config.num_hidden_layers; i++)
         sb_pass_layer(pass, i);
@@ -255,7 +271,7 @@ void sb_pass_backward(struct sb_pass *pass, const float *dpooled, float *gradien
     size_t hidden = (size_t)pass->network->config.hidden_size;
     if (dpooled)
         sb_pass_pool_backward(pass, dpooled, gradients);
-    memcpy(pass->dx, pass->dhidden, pass->tokens * hidden * sizeof *pass->dx);
+    memcpy(pass->dx, pass->dhidden, pass->output_count * hidden * sizeof *pass->dx);
     for (int i = pass->network->config.num_hidden_layers; i-- > 0;)
         sb_pass_layer_backward(pass, i, gradients);
     sb_pass_embed_backward(pass, gradients);
@@ -266,9 +282,9 @@ size_t sb_pass_tokens(const struct sb_pass *pass)
     return pass->tokens;
 }
 
-const float *sb_pass_hidden(const struct sb_pass *pass)
+const float *sb_pass_hidden(const struct sb_pass *pass, size_t token)
 {
-    return pass->x;
+    return pass->x + pass->output_of[token] * (size_t)pass->network->config.hidden_size;
 }
 
 const float *sb_pass_pooled(const struct sb_pass *pass)

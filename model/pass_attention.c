@@ -24,7 +24,8 @@ struct head {
 
 /* One thread's scratch: a head's matrices. */
 struct matrices {
-    float *probabilities, *dprobabilities, *square, *transposed; /* [T, T] three times; [max(key, value), T] */
+    float *probabilities, *dprobabilities, *square; /* [T, T] */
+    float *transposed, *values;                     /* [max(key, value), T] */
 };
 
 static size_t largest(size_t a, size_t b)
@@ -36,15 +37,16 @@ size_t sb_pass_attention_scratch(const struct sb_config *c)
 {
     size_t positions = (size_t)c->max_position_embeddings;
     return 3 * positions * positions +
-           positions * largest((size_t)c->attention_key_size, (size_t)c->attention_head_size);
+           2 * positions * largest((size_t)c->attention_key_size, (size_t)c->attention_head_size);
 }
 
 static struct matrices carve(const struct sb_pass *p, int worker)
 {
-    size_t positions = (size_t)p->network->config.max_position_embeddings;
-    float *memory = p->attention[worker];
-    return (struct matrices){memory, memory + positions * positions, memory + 2 * positions * positions,
-                             memory + 3 * positions * positions};
+    const struct sb_config *c = &p->network->config;
+    size_t positions = (size_t)c->max_position_embeddings, square = positions * positions;
+    float *memory = p->attention[worker], *transposed = memory + 3 * square;
+    size_t strip = positions * largest((size_t)c->attention_key_size, (size_t)c->attention_head_size);
+    return (struct matrices){memory, memory + square, memory + 2 * square, transposed, transposed + strip};
 }
 
 static struct head head_of(const struct sb_pass *p, const float *query_key_value, size_t row, size_t head, int layer)
@@ -105,6 +107,37 @@ struct attending {
     int layer;
 };
 
+/* Row of context of a token, SB_NO_OUTPUT if it has none. */
+static uint32_t context_row(const struct sb_pass *p, size_t token, int layer)
+{
+    return sb_pass_is_last(p, layer) ? p->output_of[token] : (uint32_t)token;
+}
+
+/* A head's values[T, value_size] to the rows of context that there are. */
+static void put_context(const struct sb_pass *p, const struct attending *a, size_t row, const struct head *h,
+                        const float *values, size_t column, size_t width)
+{
+    for (size_t i = 0; i < h->length; i++) {
+        uint32_t to = context_row(p, p->first_token[row] + i, a->layer);
+        if (to != SB_NO_OUTPUT)
+            memcpy(a->context + to * width + column, values + i * h->value_size, h->value_size * sizeof *values);
+    }
+}
+
+/* The way back: zero where there is no row. */
+static void take_context(const struct sb_pass *p, const struct attending *a, size_t row, const struct head *h,
+                         float *values, size_t column, size_t width)
+{
+    for (size_t i = 0; i < h->length; i++) {
+        uint32_t from = context_row(p, p->first_token[row] + i, a->layer);
+        float *out = values + i * h->value_size;
+        if (from == SB_NO_OUTPUT)
+            memset(out, 0, h->value_size * sizeof *out);
+        else
+            memcpy(out, a->dcontext + from * width + column, h->value_size * sizeof *out);
+    }
+}
+
 static void attend_row(void *context, size_t row, int worker)
 {
     const struct attending *a = context;
@@ -116,8 +149,9 @@ static void attend_row(void *context, size_t row, int worker)
         struct head h = head_of(p, a->query_key_value, row, i, a->layer);
         find_probabilities(p, &h, &m);
         drop(&h, m.probabilities);
-        p->training->matmul(a->context + p->first_token[row] * width + i * h.value_size, width, m.probabilities,
-                            h.length, h.v, h.ld, h.length, h.length, h.value_size);
+        p->training->matmul(m.values, h.value_size, m.probabilities, h.length, h.v, h.ld, h.length, h.length,
+                            h.value_size);
+        put_context(p, a, row, &h, m.values, i * h.value_size, width);
     }
 }
 
@@ -133,11 +167,12 @@ static void scores_gradient(const struct sb_pass *p, const struct head *h, const
     }
 }
 
-static void head_backward(const struct sb_pass *p, const struct head *h, const struct matrices *m, const float *dc,
-                          size_t ld_dc, float *dq)
+/* m->values: dC */
+static void head_backward(const struct sb_pass *p, const struct head *h, const struct matrices *m, float *dq)
 {
     const struct sb_training_kernels *t = p->training;
-    size_t n = h->length;
+    size_t n = h->length, ld_dc = h->value_size;
+    const float *dc = m->values;
     float *dk = dq + (h->k - h->q), *dv = dq + (h->v - h->q);
     find_probabilities(p, h, m);
     t->transpose(m->transposed, n, h->v, h->ld, n, h->value_size);
@@ -161,8 +196,8 @@ static void attend_row_backward(void *context, size_t row, int worker)
     size_t width = sb_value_width(c);
     for (size_t i = 0; i < (size_t)c->num_attention_heads; i++) {
         struct head h = head_of(p, a->query_key_value, row, i, a->layer);
-        head_backward(p, &h, &m, a->dcontext + p->first_token[row] * width + i * h.value_size, width,
-                      a->dquery_key_value + (h.q - a->query_key_value));
+        take_context(p, a, row, &h, m.values, i * h.value_size, width);
+        head_backward(p, &h, &m, a->dquery_key_value + (h.q - a->query_key_value));
     }
 }
 

@@ -44,7 +44,8 @@ void sb_pass_embed(struct sb_pass *p)
                                            .place = n->embedding_norm,
                                            .rows = p->tokens,
                                            .width = width});
-    sb_pass_dropout(p, out, out, 0, p->tokens, width, p->input.hidden_dropout, 0, SB_DROP_EMBEDDING);
+    struct sb_norm_step drop = {.rows = p->tokens, .width = width, .site = SB_DROP_EMBEDDING};
+    sb_pass_dropout(p, out, out, &drop);
     if (n->has_embedding_map) {
         const struct sb_affine *map = &n->embedding_map;
         struct sb_packed packed =
@@ -85,7 +86,8 @@ void sb_pass_embed_backward(struct sb_pass *p, float *gradients)
         d = p->embedding; /* read for the last time above */
         sb_pass_linear(p, d, width, p->dx, map->out, p->tokens, &packed, NULL, NULL, 0);
     }
-    sb_pass_dropout(p, d, d, 0, p->tokens, width, p->input.hidden_dropout, 0, SB_DROP_EMBEDDING);
+    struct sb_norm_step drop = {.rows = p->tokens, .width = width, .site = SB_DROP_EMBEDDING};
+    sb_pass_dropout(p, d, d, &drop);
     sb_pass_norm_backward(p, d, d, p->embedding_sum, n->embedding_norm, p->tokens, width, gradients);
     scatter(p, d, gradients);
 }

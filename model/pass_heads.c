@@ -9,7 +9,7 @@ static void gather_pooled(struct sb_pass *p)
 {
     size_t hidden = (size_t)p->network->config.hidden_size;
     for (size_t r = 0; r < p->input.count; r++) {
-        const float *x = p->x + p->first_token[r] * hidden;
+        const float *x = p->x + p->output_of[p->first_token[r]] * hidden;
         float *out = p->pool_in + r * hidden;
         size_t rows = p->network->config.pooling == SB_POOL_MEAN ? p->input.rows[r].length : 1;
         memset(out, 0, hidden * sizeof *out);
@@ -52,7 +52,7 @@ void sb_pass_pool_backward(struct sb_pass *p, const float *dpooled, float *gradi
     for (size_t r = 0; r < rows; r++) {
         size_t tokens = n->config.pooling == SB_POOL_MEAN ? p->input.rows[r].length : 1;
         for (size_t i = 0; i < tokens; i++)
-            p->training->add_scaled(p->dhidden + (p->first_token[r] + i) * hidden, d + r * hidden,
+            p->training->add_scaled(p->dhidden + (p->output_of[p->first_token[r]] + i) * hidden, d + r * hidden,
                                     1.0f / (float)tokens, hidden);
     }
 }
@@ -78,7 +78,7 @@ static void features_of_chunk(struct sb_pass *p, const struct chunk *c, const si
     const struct sb_network *n = p->network;
     size_t hidden = (size_t)n->config.hidden_size, width = (size_t)n->config.embedding_size;
     for (size_t i = 0; i < c->rows; i++)
-        memcpy(c->hidden + i * hidden, p->x + positions[i] * hidden, hidden * sizeof *c->hidden);
+        memcpy(c->hidden + i * hidden, p->x + p->output_of[positions[i]] * hidden, hidden * sizeof *c->hidden);
     sb_pass_linear(p, c->sum, width, c->hidden, hidden, c->rows, &c->transform, sb_pass_value(p, n->mlm.bias), NULL, 0);
     memcpy(c->act, c->sum, c->rows * width * sizeof *c->act);
     p->kernels->activate(c->act, c->rows * width, sb_act_of(n->config.hidden_act));
@@ -103,7 +103,7 @@ static void backward_chunk(struct sb_pass *p, const struct chunk *c, const size_
                             width, hidden, p->transposed);
     sb_pass_linear(p, c->hidden, hidden, d, width, c->rows, transform, NULL, NULL, 0);
     for (size_t i = 0; i < c->rows; i++)
-        p->training->add_scaled(p->dhidden + positions[i] * hidden, c->hidden + i * hidden, 1, hidden);
+        p->training->add_scaled(p->dhidden + p->output_of[positions[i]] * hidden, c->hidden + i * hidden, 1, hidden);
 }
 
 static size_t chunk_part(size_t count, size_t first)

@@ -24,6 +24,8 @@ enum {
     SB_PASS_NORM_ROWS = 64,  /* rows of a LayerNorm that one task computes */
 };
 
+#define SB_NO_OUTPUT UINT32_MAX
+
 /* Where dropout happens; with the layer it names the mask. */
 enum sb_dropout_site { SB_DROP_EMBEDDING, SB_DROP_ATTENTION, SB_DROP_ATTENTION_OUT, SB_DROP_FFN_OUT, SB_DROP_SITES };
 
@@ -43,6 +45,9 @@ struct sb_pass {
     size_t tokens;
     size_t *first_token;                   /* [max_rows + 1] */
     uint32_t *token_row, *token_position;  /* [max_tokens] */
+    /* Tokens whose last layer's output is wanted, in order; all that the last layer holds, and dhidden, has a row for each. */
+    size_t *outputs, output_count;         /* [max_tokens] */
+    uint32_t *output_of;                   /* [max_tokens]: index into outputs; SB_NO_OUTPUT */
 
     float *embedding_sum;   /* [tokens, E], into the embedding's LayerNorm */
     float *embedding;       /* [tokens, E], behind its dropout; with an E -> H map only */
@@ -75,6 +80,11 @@ struct sb_pass {
     } reference;
 };
 
+static inline bool sb_pass_is_last(const struct sb_pass *p, int layer)
+{
+    return layer + 1 == p->network->config.num_hidden_layers;
+}
+
 static inline const float *sb_pass_value(const struct sb_pass *p, size_t offset)
 {
     return p->network->values + offset;
@@ -100,6 +110,7 @@ struct sb_norm_step {
     const float *residual;
     struct sb_norm_place place;
     size_t first, rows, width; /* tokens [first, first + rows); out, sum and residual begin at `first` */
+    const size_t *tokens;      /* NULL, or [first + rows]: row i is token tokens[i] */
     int layer;
     enum sb_dropout_site site;
 };
@@ -108,14 +119,13 @@ void sb_pass_norm(struct sb_pass *p, const struct sb_norm_step *step);
 void sb_pass_norm_backward(struct sb_pass *p, float *dsum, const float *dout, const float *sum,
                            struct sb_norm_place place, size_t rows, size_t width, float *gradients);
 
-/* out = x * mask / (1 - rate), for tokens [first, first + rows); out may be x. Without dropout a copy. */
-void sb_pass_dropout(struct sb_pass *p, float *out, const float *x, size_t first, size_t rows, size_t width, float rate,
-                     int layer, enum sb_dropout_site site);
+/* out = x * mask / (1 - rate), for rows as in struct sb_norm_step; out may be x. Without dropout a copy. */
+void sb_pass_dropout(struct sb_pass *p, float *out, const float *x, const struct sb_norm_step *rows);
 /* One row of a mask in place. index names it within the site. */
 void sb_dropout_row(float *x, size_t n, float rate, uint64_t seed, uint64_t stream, uint64_t index);
 uint64_t sb_dropout_stream(const struct sb_pass *p, int layer, enum sb_dropout_site site);
 
-/* ---- pass_attention.c: every row's attention ---- */
+/* ---- pass_attention.c: every row's attention; context has a row for each token, in the last layer for each output ---- */
 
 size_t sb_pass_attention_scratch(const struct sb_config *config); /* floats, of one thread */
 void sb_pass_attend(struct sb_pass *p, float *context, const float *query_key_value, int layer);

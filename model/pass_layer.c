@@ -51,9 +51,32 @@ static struct sb_packed pack(struct sb_pass *p, const struct sb_affine *affine, 
     return sb_pass_pack(p, sb_pass_value(p, affine->kernel), affine->out, affine->in, transposed, p->panels[memory]);
 }
 
-static size_t chunk_rows(const struct sb_pass *p, size_t first)
+/* Rows of what follows the attention: every token, in the last layer every output. */
+static size_t rows_of(const struct sb_pass *p, int layer)
 {
-    return p->tokens - first < SB_PASS_CHUNK ? p->tokens - first : SB_PASS_CHUNK;
+    return sb_pass_is_last(p, layer) ? p->output_count : p->tokens;
+}
+
+/* Which tokens these rows are. */
+static const size_t *tokens_of(const struct sb_pass *p, int layer)
+{
+    return sb_pass_is_last(p, layer) ? p->outputs : NULL;
+}
+
+static size_t chunk_rows(size_t rows, size_t first)
+{
+    return rows - first < SB_PASS_CHUNK ? rows - first : SB_PASS_CHUNK;
+}
+
+/* The rows of `in` that go on: all, or a copy of the outputs' in dy. */
+static const float *rows_that_go_on(struct sb_pass *p, const float *in, int layer)
+{
+    size_t width = hidden_size(p);
+    if (!sb_pass_is_last(p, layer))
+        return in;
+    for (size_t i = 0; i < p->output_count; i++)
+        memcpy(p->dy + i * width, in + p->outputs[i] * width, width * sizeof *in);
+    return p->dy;
 }
 
 /* x1 of tokens [first, first + rows), from the kept sum, into out. No residual: it is in the sum. */
@@ -77,13 +100,15 @@ static void attention_forward(struct sb_pass *p, const float *in, int layer)
     sb_pass_linear(p, kept->query_key_value, qkv->out, in, qkv->in, p->tokens, &w, sb_pass_value(p, qkv->bias), NULL, 0);
     sb_pass_attend(p, kept->context, kept->query_key_value, layer);
     w = pack(p, output, false, 0);
-    sb_pass_linear(p, kept->attention_sum, output->out, kept->context, output->in, p->tokens, &w,
+    size_t rows = rows_of(p, layer);
+    sb_pass_linear(p, kept->attention_sum, output->out, kept->context, output->in, rows, &w,
                    sb_pass_value(p, output->bias), NULL, 0);
     sb_pass_norm(p, &(struct sb_norm_step){.out = p->x,
                                            .sum = kept->attention_sum,
-                                           .residual = in,
+                                           .residual = rows_that_go_on(p, in, layer),
                                            .place = places->attention_norm,
-                                           .rows = p->tokens,
+                                           .rows = rows,
+                                           .tokens = tokens_of(p, layer),
                                            .width = hidden_size(p),
                                            .layer = layer,
                                            .site = SB_DROP_ATTENTION_OUT});
@@ -94,10 +119,10 @@ static void ffn_forward(struct sb_pass *p, int layer)
     const struct sb_layer_places *places = &p->network->layers[layer];
     const struct sb_kept *kept = &p->layers[layer];
     const struct sb_affine *in = &places->ffn_in, *out = &places->ffn_out;
-    size_t hidden = hidden_size(p), wide = in->out;
+    size_t hidden = hidden_size(p), wide = in->out, all = rows_of(p, layer);
     struct sb_packed w_in = pack(p, in, false, 0), w_out = pack(p, out, false, 1);
-    for (size_t first = 0; first < p->tokens; first += SB_PASS_CHUNK) {
-        size_t rows = chunk_rows(p, first);
+    for (size_t first = 0; first < all; first += SB_PASS_CHUNK) {
+        size_t rows = chunk_rows(all, first);
         float *x = p->x + first * hidden, *wide_x = kept->ffn_in + first * wide, *sum = kept->ffn_sum + first * hidden;
         sb_pass_linear(p, wide_x, wide, x, hidden, rows, &w_in, sb_pass_value(p, in->bias), NULL, 0);
         activate(p, p->chunk_ffn, wide_x, rows, wide, false);
@@ -108,6 +133,7 @@ static void ffn_forward(struct sb_pass *p, int layer)
                                                .place = places->ffn_norm,
                                                .first = first,
                                                .rows = rows,
+                                               .tokens = tokens_of(p, layer),
                                                .width = hidden,
                                                .layer = layer,
                                                .site = SB_DROP_FFN_OUT});
@@ -126,13 +152,18 @@ static void ffn_backward(struct sb_pass *p, int layer, float *gradients)
     const struct sb_layer_places *places = &p->network->layers[layer];
     const struct sb_kept *kept = &p->layers[layer];
     const struct sb_affine *in = &places->ffn_in, *out = &places->ffn_out;
-    size_t hidden = hidden_size(p), wide = in->out;
-    sb_pass_norm_backward(p, p->dx, p->dx, kept->ffn_sum, places->ffn_norm, p->tokens, hidden, gradients);
+    size_t hidden = hidden_size(p), wide = in->out, all = rows_of(p, layer);
+    sb_pass_norm_backward(p, p->dx, p->dx, kept->ffn_sum, places->ffn_norm, all, hidden, gradients);
     struct sb_packed w_in = pack(p, in, true, 0), w_out = pack(p, out, true, 1);
-    for (size_t first = 0; first < p->tokens; first += SB_PASS_CHUNK) {
-        size_t rows = chunk_rows(p, first);
+    for (size_t first = 0; first < all; first += SB_PASS_CHUNK) {
+        size_t rows = chunk_rows(all, first);
         float *dx = p->dx + first * hidden, *dy = p->dy + first * hidden, *wide_x = kept->ffn_in + first * wide;
-        sb_pass_dropout(p, dy, dx, first, rows, hidden, p->input.hidden_dropout, layer, SB_DROP_FFN_OUT);
+        sb_pass_dropout(p, dy, dx, &(struct sb_norm_step){.first = first,
+                                                          .rows = rows,
+                                                          .tokens = tokens_of(p, layer),
+                                                          .width = hidden,
+                                                          .layer = layer,
+                                                          .site = SB_DROP_FFN_OUT});
         activate(p, p->chunk_ffn, wide_x, rows, wide, false);
         sb_pass_kernel_gradient(p, gradients + out->kernel, gradients + out->bias, dy, hidden, p->chunk_ffn, wide, rows,
                                 out->out, out->in, p->transposed);
@@ -145,24 +176,41 @@ static void ffn_backward(struct sb_pass *p, int layer, float *gradients)
     }
 }
 
+/* The gradient that came over the residual, with a row for every token: dx, or in dy what dx has of the outputs. */
+static const float *gradient_of_all(struct sb_pass *p, int layer)
+{
+    size_t width = hidden_size(p);
+    if (!sb_pass_is_last(p, layer))
+        return p->dx;
+    memset(p->dy, 0, p->tokens * width * sizeof *p->dy);
+    for (size_t i = 0; i < p->output_count; i++)
+        memcpy(p->dy + p->outputs[i] * width, p->dx + i * width, width * sizeof *p->dy);
+    return p->dy;
+}
+
 /* dx: by x1 on the way in, by the layer's input `in` on the way out. */
 static void attention_backward(struct sb_pass *p, const float *in, int layer, float *gradients)
 {
     const struct sb_layer_places *places = &p->network->layers[layer];
     const struct sb_kept *kept = &p->layers[layer];
     const struct sb_affine *qkv = &places->query_key_value, *output = &places->output;
-    size_t hidden = hidden_size(p);
-    sb_pass_norm_backward(p, p->dx, p->dx, kept->attention_sum, places->attention_norm, p->tokens, hidden, gradients);
-    sb_pass_dropout(p, p->dy, p->dx, 0, p->tokens, hidden, p->input.hidden_dropout, layer, SB_DROP_ATTENTION_OUT);
+    size_t hidden = hidden_size(p), rows = rows_of(p, layer);
+    sb_pass_norm_backward(p, p->dx, p->dx, kept->attention_sum, places->attention_norm, rows, hidden, gradients);
+    sb_pass_dropout(p, p->dy, p->dx, &(struct sb_norm_step){.rows = rows,
+                                                            .tokens = tokens_of(p, layer),
+                                                            .width = hidden,
+                                                            .layer = layer,
+                                                            .site = SB_DROP_ATTENTION_OUT});
     sb_pass_kernel_gradient(p, gradients + output->kernel, gradients + output->bias, p->dy, hidden, kept->context,
-                            output->in, p->tokens, output->out, output->in, p->transposed);
+                            output->in, rows, output->out, output->in, p->transposed);
     struct sb_packed w = pack(p, output, true, 0);
-    sb_pass_linear(p, p->dcontext, output->in, p->dy, hidden, p->tokens, &w, NULL, NULL, 0);
+    sb_pass_linear(p, p->dcontext, output->in, p->dy, hidden, rows, &w, NULL, NULL, 0);
     sb_pass_attend_backward(p, p->dquery_key_value, p->dcontext, kept->query_key_value, layer);
     sb_pass_kernel_gradient(p, gradients + qkv->kernel, gradients + qkv->bias, p->dquery_key_value, qkv->out, in, hidden,
                             p->tokens, qkv->out, qkv->in, p->transposed);
     w = pack(p, qkv, true, 0);
-    sb_pass_linear(p, p->dx, hidden, p->dquery_key_value, qkv->out, p->tokens, &w, NULL, p->dx, hidden);
+    sb_pass_linear(p, p->dx, hidden, p->dquery_key_value, qkv->out, p->tokens, &w, NULL, gradient_of_all(p, layer),
+                   hidden);
 }
 
 /* The input of a layer: what the one before it put out. In p->x, but for the first. */

@@ -41,26 +41,30 @@ static void drop_token(const struct sb_pass *p, float *x, size_t token, size_t w
                    place * ((width + WORDS - 1) / WORDS));
 }
 
+static size_t token_of(const struct sb_norm_step *s, size_t row)
+{
+    return s->tokens ? s->tokens[s->first + row] : s->first + row;
+}
+
 struct dropping {
     struct sb_pass *pass;
     float *out;
     const float *x;
-    size_t first, rows, width;
-    float rate;
-    int layer;
-    enum sb_dropout_site site;
+    const struct sb_norm_step *step;
 };
 
 static void drop_rows(void *context, size_t index, int worker)
 {
     const struct dropping *d = context;
+    const struct sb_norm_step *s = d->step;
+    float rate = d->pass->input.hidden_dropout;
     (void)worker;
-    for (size_t r = index * SB_PASS_NORM_ROWS; r < d->rows && r < (index + 1) * SB_PASS_NORM_ROWS; r++) {
-        float *out = d->out + r * d->width;
-        if (out != d->x + r * d->width)
-            memcpy(out, d->x + r * d->width, d->width * sizeof *out);
-        if (d->rate > 0)
-            drop_token(d->pass, out, d->first + r, d->width, d->rate, d->layer, d->site);
+    for (size_t r = index * SB_PASS_NORM_ROWS; r < s->rows && r < (index + 1) * SB_PASS_NORM_ROWS; r++) {
+        float *out = d->out + r * s->width;
+        if (out != d->x + r * s->width)
+            memcpy(out, d->x + r * s->width, s->width * sizeof *out);
+        if (rate > 0)
+            drop_token(d->pass, out, token_of(s, r), s->width, rate, s->layer, s->site);
     }
 }
 
@@ -69,12 +73,11 @@ static size_t norm_tasks(size_t rows)
     return (rows + SB_PASS_NORM_ROWS - 1) / SB_PASS_NORM_ROWS;
 }
 
-void sb_pass_dropout(struct sb_pass *p, float *out, const float *x, size_t first, size_t rows, size_t width, float rate,
-                     int layer, enum sb_dropout_site site)
+void sb_pass_dropout(struct sb_pass *p, float *out, const float *x, const struct sb_norm_step *rows)
 {
-    struct dropping dropping = {p, out, x, first, rows, width, rate, layer, site};
-    if (rate > 0 || out != x)
-        sb_pool_run(p->options.pool, norm_tasks(rows), drop_rows, &dropping);
+    struct dropping dropping = {p, out, x, rows};
+    if (p->input.hidden_dropout > 0 || out != x)
+        sb_pool_run(p->options.pool, norm_tasks(rows->rows), drop_rows, &dropping);
 }
 
 struct norming {
@@ -93,7 +96,7 @@ static void norm_rows(void *context, size_t index, int worker)
     for (size_t r = 0; r < rows && s->residual; r++) {
         float *sum = s->sum + at + r * s->width;
         if (p->input.hidden_dropout > 0)
-            drop_token(p, sum, s->first + first + r, s->width, p->input.hidden_dropout, s->layer, s->site);
+            drop_token(p, sum, token_of(s, first + r), s->width, p->input.hidden_dropout, s->layer, s->site);
         p->training->add_scaled(sum, s->residual + at + r * s->width, 1, s->width);
     }
     p->kernels->layer_norm(s->out + at, s->sum + at, sb_pass_value(p, s->place.gamma), sb_pass_value(p, s->place.beta),

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 static bool better(const struct sb_distribution *d, size_t a, size_t b)
 {
@@ -67,27 +68,63 @@ static void keep_best(struct sb_distribution *d, const float *row, size_t n, siz
     }
 }
 
-/* Every token above the threshold, in order of id. Behind the first one found the rest of its block is copied without branches: where
-   one is, many are. */
-static void collect(struct sb_distribution *d, const float *row, size_t n, float threshold)
+/* Appends every token in (low, high], in order of id. Behind the first one found the rest of its block is copied without
+   branches: where one is, many are. */
+static void collect(struct sb_distribution *d, const float *row, size_t n, float low, float high)
 {
-    d->count = 0;
-    for (size_t i = 0; (i = sb_find_above(row, n, i, threshold)) < n;) {
+    float *logits = d->logits;
+    int32_t *ids = d->ids;
+    size_t count = d->count; /* at most i: the place is free */
+    for (size_t i = 0; (i = sb_find_above(row, n, i, low)) < n;) {
         size_t end = (i / SB_SCAN_BLOCK + 1) * SB_SCAN_BLOCK;
         for (; i < end && i < n; i++) {
-            d->logits[d->count] = row[i];
-            d->ids[d->count] = (int32_t)i;
-            d->count += row[i] > threshold;
+            logits[count] = row[i];
+            ids[count] = (int32_t)i;
+            count += (row[i] > low) & (row[i] <= high);
         }
     }
+    d->count = count;
 }
 
-/* Fills weights and total, of a few tokens. Differences are divided by the temperature, not logits: the largest cannot overflow. */
+/* Logits between which a nucleus seems to end. */
+struct bounds {
+    float above, below;
+};
+
+/* Fills weights and total, of a few tokens. Differences are divided by the temperature, not logits: the largest cannot
+   overflow. */
 static void weigh(struct sb_distribution *d, float largest, double temperature)
 {
     d->total = 0;
     for (size_t i = 0; i < d->count; i++)
         d->total += d->weights[i] = exp((double)(d->logits[i] - largest) / temperature);
+}
+
+/* weigh() at temperature 1, of many tokens. */
+static void weigh_many(struct sb_distribution *d, float largest)
+{
+    typedef double four_doubles __attribute__((vector_size(4 * sizeof(double)), aligned(8), may_alias));
+    four_doubles sums = {0};
+    size_t i = 0;
+    for (; i + SB_LANES <= d->count; i += SB_LANES) {
+        four_doubles weights = __builtin_convertvector(vec_exp(vec_load(d->logits + i) - largest), four_doubles);
+        *(four_doubles *)(d->weights + i) = weights;
+        sums += weights;
+    }
+    d->total = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    for (; i < d->count; i++)
+        d->total += d->weights[i] = exp((double)(d->logits[i] - largest));
+}
+
+/* Of a distribution in order, the best first: cuts what is not needed to reach the sum of weights `needed`. */
+static void cut(struct sb_distribution *d, double needed)
+{
+    double sum = 0;
+    size_t kept = 0;
+    while (kept < d->count && sum < needed)
+        sum += d->weights[kept++];
+    d->count = kept;
+    d->total = sum;
 }
 
 /* Four chains hide the latency of the addition. */
@@ -103,30 +140,6 @@ static double sum_weights(const struct sb_distribution *d, size_t from, size_t e
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-/* weigh() at temperature 1, of many tokens. */
-static void weigh_many(struct sb_distribution *d, float largest)
-{
-    typedef double four_doubles __attribute__((vector_size(4 * sizeof(double)), aligned(8), may_alias));
-    size_t i = 0;
-    for (; i + SB_LANES <= d->count; i += SB_LANES)
-        *(four_doubles *)(d->weights + i) =
-            __builtin_convertvector(vec_exp(vec_load(d->logits + i) - largest), four_doubles);
-    for (; i < d->count; i++)
-        d->weights[i] = exp((double)(d->logits[i] - largest));
-    d->total = sum_weights(d, 0, d->count);
-}
-
-/* Of a distribution in order, the best first: cuts what is not needed to reach the sum of weights `needed`. */
-static void cut(struct sb_distribution *d, double needed)
-{
-    double sum = 0;
-    size_t kept = 0;
-    while (kept < d->count && sum < needed)
-        sum += d->weights[kept++];
-    d->count = kept;
-    d->total = sum;
-}
-
 static void swap_weighed(struct sb_distribution *d, size_t a, size_t b)
 {
     double weight = d->weights[a];
@@ -135,61 +148,35 @@ static void swap_weighed(struct sb_distribution *d, size_t a, size_t b)
     swap(d, a, b);
 }
 
-/* Brings what is better than the pivot to the front of [low, high), the pivot behind it; returns its place. What is on the right side
-   already stays: of a nucleus that is nearly everything, little moves. */
-static size_t partition(struct sb_distribution *d, size_t low, size_t high, size_t pivot)
+/* Brings what is better than a pivot to the front of [low, high), the pivot behind it; returns its place. Each token is
+   swapped, wanted in front or not: which it is can not be foreseen, and a mistaken branch costs more. */
+static size_t partition(struct sb_distribution *d, size_t low, size_t high)
 {
-    size_t left = low, right = high - 1; /* [low, left) is better, [right, high - 1) is not, the pivot is last */
-    swap_weighed(d, pivot, high - 1);
-    for (;;) {
-        while (left < right && better(d, left, high - 1))
-            left++;
-        while (left < right && !better(d, right - 1, high - 1))
-            right--;
-        if (left == right)
-            break;
-        swap_weighed(d, left++, --right);
+    size_t end = low; /* [low, end) is better, [end, i) is not */
+    swap_weighed(d, low + (high - low) / 2, high - 1);
+    float logit = d->logits[high - 1];
+    int32_t id = d->ids[high - 1];
+    for (size_t i = low; i < high - 1; i++) {
+        bool is_better = (d->logits[i] > logit) | ((d->logits[i] == logit) & (d->ids[i] < id));
+        swap_weighed(d, i, end);
+        end += is_better;
     }
-    swap_weighed(d, left, high - 1);
-    return left;
+    swap_weighed(d, end, high - 1);
+    return end;
 }
 
-/* A token of [low, high) before which, the best first, lies somewhat less than the fraction of the weight: judged by a sample of
-   tokens at even distances, sorted. */
-static size_t choose_pivot(const struct sb_distribution *d, size_t low, size_t high, double fraction)
+/* Keeps the fewest tokens whose weights reach `needed`, in no order: a quickselect by weight. The first `low` tokens,
+   which weigh `kept`, are better than all others and known to be needed. */
+static void select_nucleus(struct sb_distribution *d, size_t low, double kept, double needed)
 {
-    enum { SAMPLE = 64 };
-    size_t sample[SAMPLE], step = (high - low) / SAMPLE;
-    double total = 0, sum = 0;
-    if (step < 4)
-        return low + (high - low) / 2;
-    for (size_t i = 0; i < SAMPLE; i++) {
-        size_t token = low + i * step, at = i;
-        for (; at > 0 && better(d, token, sample[at - 1]); at--)
-            sample[at] = sample[at - 1];
-        sample[at] = token;
-        total += d->weights[token];
-    }
-    size_t i = 0;
-    while (i + 1 < SAMPLE && (sum += d->weights[sample[i]]) < (fraction - 0.05) * total)
-        i++;
-    return sample[i];
-}
-
-/* Keeps the fewest tokens whose weights reach `needed`, in no order: a quickselect by weight. */
-static void select_nucleus(struct sb_distribution *d, double needed)
-{
-    size_t low = 0, high = d->count;  /* what lies before low is kept, what lies from high on is not */
-    double kept = 0, open = d->total; /* the weights of what is kept, and of [low, high) */
+    size_t high = d->count; /* what lies before low is kept, what lies from high on is not */
     while (low < high && kept < needed) {
-        size_t pivot = partition(d, low, high, choose_pivot(d, low, high, (needed - kept) / open));
+        size_t pivot = partition(d, low, high);
         double before = sum_weights(d, low, pivot);
         if (kept + before >= needed) {
             high = pivot;
-            open = before;
         } else {
             kept += before + d->weights[pivot];
-            open -= before + d->weights[pivot];
             low = pivot + 1;
         }
     }
@@ -197,17 +184,60 @@ static void select_nucleus(struct sb_distribution *d, double needed)
     d->total = kept;
 }
 
+/* Where the nucleus of a flat row ends, judged by a sample of tokens at even distances. False when few tokens hold most
+   of the probability: a sample does not see them. A guess, to be checked. all: the sum of exp(x - largest) over row. */
+static bool guess_bounds(struct bounds *bounds, const float *row, size_t n, double top_p, float largest, double all)
+{
+    enum { SAMPLE = 128 };
+    float sample[SAMPLE]; /* the best first */
+    double total = 0, sum = 0;
+    size_t step = n / SAMPLE, end = 0;
+    if (step < 8)
+        return false;
+    for (size_t i = 0; i < SAMPLE; i++) {
+        float x = row[i * step];
+        size_t at = i;
+        for (; at > 0 && x > sample[at - 1]; at--)
+            sample[at] = sample[at - 1];
+        sample[at] = x;
+        total += exp((double)(x - largest));
+    }
+    if (!(total * (double)step > 0.5 * all))
+        return false;
+    for (; end < SAMPLE && sum < (top_p - 0.05) * total; end++)
+        sum += exp((double)(sample[end] - largest));
+    bounds->above = end ? sample[end - 1] : largest;
+    for (; end < SAMPLE && sum < (top_p + 0.04) * total; end++)
+        sum += exp((double)(sample[end] - largest));
+    bounds->below = end < SAMPLE ? sample[end] : -INFINITY;
+    return true;
+}
+
 /* The nucleus of the whole vocabulary at temperature 1. all: the sum of exp(x - largest) over row. */
 static void keep_nucleus(struct sb_distribution *d, const float *row, size_t n, double top_p, float largest, double all)
 {
     static const float windows[] = {6, 12, 24, INFINITY};
-    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
-        collect(d, row, n, largest - windows[i]);
+    double needed = top_p * all;
+    struct bounds bounds;
+    if (guess_bounds(&bounds, row, n, top_p, largest, all)) {
+        collect(d, row, n, bounds.above, INFINITY);
+        size_t sure = d->count;
+        collect(d, row, n, bounds.below, bounds.above);
         weigh_many(d, largest);
-        if (d->total >= top_p * all)
+        double kept = d->total - sum_weights(d, sure, d->count);
+        if (kept < needed && d->total >= needed) {
+            select_nucleus(d, sure, kept, needed);
+            return;
+        }
+    }
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        d->count = 0;
+        collect(d, row, n, largest - windows[i], INFINITY);
+        weigh_many(d, largest);
+        if (d->total >= needed)
             break;
     }
-    select_nucleus(d, top_p * all);
+    select_nucleus(d, 0, 0, needed);
 }
 
 /* row = (row - largest) / temperature. */
@@ -241,7 +271,7 @@ void sb_distribution_make(struct sb_distribution *distribution, float *row, size
     if (options->top_p < 1) {
         keep_nucleus(d, row, n, options->top_p, largest, exp((double)log_sum));
     } else {
-        collect(d, row, n, -INFINITY);
+        collect(d, row, n, -INFINITY, INFINITY);
         weigh_many(d, largest);
     }
 }
