@@ -1,4 +1,6 @@
-"""Writes the model as its competitors read it: ONNX (plain and fused), CTranslate2, Hugging Face in float32.
+"""Writes the model as its competitors read it: ONNX (plain and fused), CTranslate2, Hugging Face in float32. And, to write texts
+with, models of its size with random weights and the 21,128 words of Google's Chinese BERT: a BERT, which simbert and transformers
+read, and for CTranslate2, which has no BERT that writes, a BART of as many layers in its encoder and in its decoder.
 
     models.py MODEL_DIR OUT_DIR
 
@@ -9,7 +11,10 @@ from pathlib import Path
 
 import torch
 import transformers
+from ctranslate2.converters import TransformersConverter
 from safetensors.torch import load_file, save_file
+
+GENERATOR_WORDS = 21128
 
 
 class Embedder(torch.nn.Module):
@@ -51,10 +56,44 @@ def write_fused(config, out):
 
 
 def write_ctranslate2(hugging_face, out):
-    from ctranslate2.converters import TransformersConverter
     tokenizer = transformers.BertTokenizerFast(vocab=str(hugging_face / "vocab.txt"))
     tokenizer.save_pretrained(hugging_face)
     TransformersConverter(str(hugging_face)).convert(str(out / "ctranslate2"), quantization="float32", force=True)
+
+
+def write_random_bert(source, out):
+    config = transformers.BertConfig.from_pretrained(source, vocab_size=GENERATOR_WORDS, is_decoder=True)
+    torch.manual_seed(0)
+    network = transformers.BertLMHeadModel(config)
+    weights = {name: value for name, value in network.state_dict().items()
+               if "decoder." not in name and "position_ids" not in name}
+    weights |= {"bert.pooler.dense.weight": torch.randn(config.hidden_size, config.hidden_size) * config.initializer_range,
+                "bert.pooler.dense.bias": torch.zeros(config.hidden_size)}
+    write_hugging_face(source, weights, out)
+    settings = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    settings.update(vocab_size=GENERATOR_WORDS, dtype="float32")
+    (out / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    words = (source / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    words += [f"[more{i}]" for i in range(GENERATOR_WORDS - len(words))]
+    (out / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    return words, config
+
+
+def write_random_bart(words, bert, out):
+    ids = {word: i for i, word in enumerate(words)}
+    config = transformers.BartConfig(
+        vocab_size=len(words), d_model=bert.hidden_size, encoder_layers=bert.num_hidden_layers,
+        decoder_layers=bert.num_hidden_layers, encoder_attention_heads=bert.num_attention_heads,
+        decoder_attention_heads=bert.num_attention_heads, encoder_ffn_dim=bert.intermediate_size,
+        decoder_ffn_dim=bert.intermediate_size, max_position_embeddings=bert.max_position_embeddings, pad_token_id=0,
+        bos_token_id=ids["[CLS]"], eos_token_id=ids["[SEP]"], decoder_start_token_id=ids["[CLS]"], forced_eos_token_id=None,
+        forced_bos_token_id=None)
+    torch.manual_seed(0)
+    transformers.BartForConditionalGeneration(config).save_pretrained(out / "bart")
+    transformers.BertTokenizerFast(vocab=str(out / "vocab.txt"), bos_token="[CLS]", eos_token="[SEP]").save_pretrained(out / "bart")
+    for quantization in ("float32", "int8"):
+        TransformersConverter(str(out / "bart")).convert(str(out / f"ctranslate2-{quantization}"), quantization=quantization,
+                                                         force=True)
 
 
 def main(source, out):
@@ -67,6 +106,7 @@ def main(source, out):
     save_file(pooler, out / "pooler.safetensors")
     write_fused(encoder.config, out)
     write_ctranslate2(out / "hf", out)
+    write_random_bart(*write_random_bert(source, out / "generator"), out / "generator")
 
 
 if __name__ == "__main__":

@@ -68,16 +68,16 @@ static void keep_best(struct sb_distribution *d, const float *row, size_t n, siz
     }
 }
 
-/* Appends every token in (low, high], in order of id. Behind the first one found the rest of its block is copied without
-   branches: where one is, many are. */
+/* Appends every token in (low, high], in order of id. Behind the first one found the rest of its block is copied
+   without branches: where one is, many are. */
 static void collect(struct sb_distribution *d, const float *row, size_t n, float low, float high)
 {
     float *logits = d->logits;
     int32_t *ids = d->ids;
-    size_t count = d->count; /* at most i: the place is free */
-    for (size_t i = 0; (i = sb_find_above(row, n, i, low)) < n;) {
+    size_t count = d->count;
+    for (size_t i = 0; count < n && (i = sb_find_above(row, n, i, low)) < n;) {
         size_t end = (i / SB_SCAN_BLOCK + 1) * SB_SCAN_BLOCK;
-        for (; i < end && i < n; i++) {
+        for (; i < end && i < n && count < n; i++) { /* the arrays' last place is full once all tokens are there */
             logits[count] = row[i];
             ids[count] = (int32_t)i;
             count += (row[i] > low) & (row[i] <= high);

@@ -6,9 +6,9 @@
  *     size_t i = sb_distribution_draw(&distribution, sb_random_uniform(seed, sample, step));
  *     use(distribution.ids[i]);
  *
- * Neither top_k nor top_p sorts the vocabulary: top_k keeps a heap of the best and skips blocks below its worst, top_p
- * collects tokens in a window below the largest logit, widens it until their probability suffices, and selects among
- * them.
+ * Neither top_k nor top_p sorts the vocabulary: top_k keeps a heap of the best and skips blocks below its worst. top_p
+ * guesses from a sample of the row where the nucleus ends and selects among the tokens around that place; of a peaked row
+ * it collects those in a window below the largest logit, widened until their probability suffices.
  */
 #ifndef SB_MODEL_SAMPLING_H
 #define SB_MODEL_SAMPLING_H
