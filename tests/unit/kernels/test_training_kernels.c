@@ -6,6 +6,7 @@
 #include "kernels/training_kernels.h"
 #include "base/random.h"
 #include "kernels/self_check.h"
+#include "kernels/variants.h"
 #include "tests/unit/support.h"
 
 #include <math.h>
@@ -463,6 +464,42 @@ START_TEST(a_wrong_kernel_is_found_and_named)
 }
 END_TEST
 
+/* A variant that fails its check at start is left out of sb_kernels_at, hence of every test above: that must not pass for
+   success. */
+START_TEST(no_variant_of_this_processor_is_left_out)
+{
+    static const struct sb_kernels *const all[] = {
+        &sb_kernels_plain,
+        &sb_kernels_vector128,
+#if defined(__x86_64__)
+        &sb_kernels_avx2,
+        &sb_kernels_avx512
+#endif
+    };
+    static const struct sb_linear_kernel *const linear[] = {
+        &sb_linear_plain_f32,
+        &sb_linear_plain_bf16,
+        &sb_linear_plain_int8,
+        &sb_linear_vector128_f32,
+        &sb_linear_openblas_f32,
+#if defined(__x86_64__)
+        &sb_linear_avx2_f32,
+        &sb_linear_avx512_f32,
+        &sb_linear_avx512_bf16,
+        &sb_linear_avx512_vnni
+#endif
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const char *fault = all[i]->runs_here() ? sb_kernels_fault(all[i]) : NULL;
+        ck_assert_msg(!fault, "%s: %s", all[i]->name, fault);
+    }
+    for (size_t i = 0; i < sizeof linear / sizeof *linear; i++) {
+        const char *fault = linear[i]->runs_here() ? sb_linear_fault(linear[i]) : NULL;
+        ck_assert_msg(!fault, "%s: %s", linear[i]->name, fault);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("training_kernels");
@@ -478,6 +515,7 @@ int main(void)
     tcase_add_test(tests, sums_over_rows_may_be_cut_anywhere);
     tcase_add_test(tests, a_filled_matrix_is_the_one_stored_by_rows);
     tcase_add_test(tests, a_wrong_kernel_is_found_and_named);
+    tcase_add_test(tests, no_variant_of_this_processor_is_left_out);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
