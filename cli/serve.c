@@ -14,7 +14,7 @@ struct settings {
     const char *log_level, *log_format;
 };
 
-enum { SERVE_OPTIONS = 8, LIMIT_OPTIONS = 12 };
+enum { SERVE_OPTIONS = 8, LIMIT_OPTIONS = 12, JOB_OPTIONS = 6 };
 
 static void list_options(struct sb_option table[SERVE_OPTIONS], struct settings *s)
 {
@@ -25,7 +25,7 @@ static void list_options(struct sb_option table[SERVE_OPTIONS], struct settings 
         {.name = "port", .type = SB_OPTION_INT, .value = &o->port, .low = 0, .high = 65535, .argument = "N",
          .help = "port to listen on; 0: any free one, the log says which"},
         {.name = "data", .type = SB_OPTION_TEXT, .value = &o->data, .argument = "DIR",
-         .help = "where collections are kept; made if needed"},
+         .help = "where collections, files, jobs and fine-tuned models are kept; made if needed"},
         {.name = "api-key", .type = SB_OPTION_TEXT, .value = &o->api_key, .argument = "KEY", .default_text = "none",
          .help = "clients must send \"authorization: Bearer KEY\"; the environment hides it from other users"},
         {.name = "log-level", .type = SB_OPTION_CHOICE, .value = &s->log_level,
@@ -72,6 +72,25 @@ static void list_limits(struct sb_option limits[LIMIT_OPTIONS], struct sb_server
     };
     _Static_assert(sizeof options == LIMIT_OPTIONS * sizeof *options, "LIMIT_OPTIONS");
     memcpy(limits, options, sizeof options);
+}
+
+static void list_job_options(struct sb_option table[JOB_OPTIONS], struct sb_server_options *o)
+{
+    const struct sb_option options[] = {
+        {.name = "max-jobs", .type = SB_OPTION_INT, .value = &o->max_jobs, .low = 1, .high = 16, .argument = "N",
+         .help = "fine-tuning jobs that run at a time; the rest queue"},
+        {.name = "job-niceness", .type = SB_OPTION_INT, .value = &o->job_niceness, .low = 0, .high = 19,
+         .argument = "N", .help = "how far a job's process gives way to requests"},
+        {.name = "job-threads", .type = SB_OPTION_INT, .value = &o->job_threads, .low = 0, .high = 1024,
+         .argument = "N", .default_text = "0, as many as there are processors", .help = "threads of a job"},
+        {.name = "job-memory-bytes", .type = SB_OPTION_SIZE, .value = &o->job_memory_bytes, .low = 0, .high = 1e15,
+         .argument = "N", .default_text = "0, three quarters of the memory", .help = "memory of a job"},
+        {.name = "max-upload-bytes", .type = SB_OPTION_SIZE, .value = &o->max_upload_bytes, .low = 1024, .high = 1e12,
+         .argument = "N", .help = "bytes of one uploaded file"},
+        {0},
+    };
+    _Static_assert(sizeof options == JOB_OPTIONS * sizeof *options, "JOB_OPTIONS");
+    memcpy(table, options, sizeof options);
 }
 
 /* "NAME=DIR" or "DIR"; a folder whose name holds "=" is a folder. dir is malloc'd, name points into text's copy. */
@@ -145,11 +164,14 @@ int sb_command_serve(char **argv, struct sb_error *error)
          .argument = "TYPE", .default_text = "f32", .help = SB_DTYPE_HELP},
         {0},
     };
-    struct sb_option options[SERVE_OPTIONS], limits[LIMIT_OPTIONS];
-    const struct sb_option_group groups[] = {{"Options", options}, {"Models", model_options}, {"Limits", limits}, {0}};
+    struct sb_option options[SERVE_OPTIONS], limits[LIMIT_OPTIONS], job_options[JOB_OPTIONS];
+    const struct sb_option_group groups[] = {
+        {"Options", options}, {"Models", model_options}, {"Fine-tuning", job_options}, {"Limits", limits}, {0}};
     int count, exit;
     list_options(options, &s);
     list_limits(limits, &s.server);
+    list_job_options(job_options, &s.server);
+    s.server.finetune_program = getenv("SIMBERT_FINETUNE"); /* for tests of the server alone */
     if (sb_command_begin(about, groups, examples, argv, &count, &exit, error)) {
         if (count > 0) {
             sb_fail(error, SB_INVALID, "it takes options only, not \"%s\"", argv[0]);

@@ -59,8 +59,7 @@ void sb_http_suspend(struct sb_request *request)
     pthread_mutex_unlock(&http->lock);
 }
 
-/* With the lock held. After it, HTTP may free the exchange as soon as the lock is free. */
-static void resume(struct sb_exchange *x)
+void sb_http_resume_locked(struct sb_exchange *x)
 {
     *x->link = x->next;
     if (x->next)
@@ -74,7 +73,7 @@ void sb_http_resume(struct sb_request *request)
     struct sb_exchange *x = exchange_of(request);
     struct sb_http *http = x->http;
     pthread_mutex_lock(&http->lock);
-    resume(x);
+    sb_http_resume_locked(x);
     pthread_mutex_unlock(&http->lock);
 }
 
@@ -85,7 +84,7 @@ void sb_request_respond(struct sb_request *request)
     pthread_mutex_lock(&http->lock);
     x->answered = true;
     if (x->link)
-        resume(x); /* else it was refused before it was complete, on the HTTP thread */
+        sb_http_resume_locked(x); /* else it was refused before it was complete, on the HTTP thread */
     pthread_mutex_unlock(&http->lock);
 }
 
@@ -102,23 +101,44 @@ bool sb_http_refuse(struct sb_exchange *x, enum sb_problem problem, const char *
     return false;
 }
 
+size_t sb_http_body_max(const struct sb_exchange *x)
+{
+    const struct sb_server_options *options = &x->http->server->options;
+    return x->request.route && x->request.route->uploads ? options->max_upload_bytes : options->max_body_bytes;
+}
+
 bool sb_http_too_large(struct sb_exchange *x)
 {
     char message[128];
     snprintf(message, sizeof message, "the body is larger than %zu bytes, the most that this server takes",
-             x->http->server->options.max_body_bytes);
+             sb_http_body_max(x));
     x->request.reply.close = true;
     return sb_http_refuse(x, SB_PROBLEM_TOO_LARGE, message);
 }
 
 /* ---- the body ---- */
 
+bool sb_http_count_body(struct sb_exchange *x, size_t n)
+{
+    struct sb_http *http = x->http;
+    x->counted += n;
+    if (atomic_fetch_add(&http->body_bytes, n) + n <= BODIES * http->server->options.max_body_bytes)
+        return true;
+    return sb_http_refuse(x, SB_PROBLEM_OVERLOADED, "too many large requests arrive at once; try again later");
+}
+
+bool sb_http_drain_body(struct sb_exchange *x, size_t size)
+{
+    x->drained += size;
+    return x->drained <= SB_HTTP_DRAIN_MAX && sb_now_ns() - x->request.received_ns <=
+                                                  (int64_t)x->http->server->options.receive_timeout_ms * 2000000;
+}
+
 /* False: the connection is to be closed. */
 static bool take_body(struct sb_exchange *x, const char *data, size_t size)
 {
-    struct sb_http *http = x->http;
     struct sb_request *r = &x->request;
-    const struct sb_server_options *options = &http->server->options;
+    const struct sb_server_options *options = &x->http->server->options;
     if (!x->answered && sb_now_ns() - r->received_ns > (int64_t)options->receive_timeout_ms * 1000000) {
         r->reply.close = true;
         sb_http_refuse(x, SB_PROBLEM_ARRIVAL, "the request took too long to arrive");
@@ -126,18 +146,13 @@ static bool take_body(struct sb_exchange *x, const char *data, size_t size)
     if (!x->answered && size > options->max_body_bytes - r->body.length)
         sb_http_too_large(x);
     if (!x->answered) {
-        x->counted += size;
-        if (atomic_fetch_add(&http->body_bytes, size) + size > BODIES * options->max_body_bytes)
-            sb_http_refuse(x, SB_PROBLEM_OVERLOADED, "too many large requests arrive at once; try again later");
-        else
+        if (sb_http_count_body(x, size))
             sb_buffer_bytes(&r->body, data, size);
         if (!x->answered && r->body.failed)
             sb_http_refuse(x, SB_PROBLEM_STOPPING, "no memory for the request's body");
         return true;
     }
-    x->drained += size;
-    return x->drained <= SB_HTTP_DRAIN_MAX &&
-           sb_now_ns() - r->received_ns <= (int64_t)options->receive_timeout_ms * 2000000;
+    return sb_http_drain_body(x, size);
 }
 
 /* ---- replies ---- */
@@ -172,6 +187,11 @@ static struct MHD_Response *make_response(struct sb_reply *reply)
 {
     if (reply->stream)
         return sb_stream_response(reply->stream);
+    if (reply->has_file) {
+        struct MHD_Response *file = MHD_create_response_from_fd64(reply->file_size, reply->file);
+        reply->has_file = !file; /* the response closes it */
+        return file;
+    }
     size_t length;
     char *data = sb_buffer_take(&reply->body, &length);
     if (!data)
@@ -241,7 +261,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return x->answered && !sb_http_can_drain(x) ? queue_reply(x) : MHD_YES;
     }
     if (*size > 0) {
-        bool go_on = take_body(x, data, *size);
+        bool go_on = x->request.upload ? sb_http_upload_take(x, data, *size) : take_body(x, data, *size);
         *size = 0;
         return go_on ? MHD_YES : MHD_NO;
     }

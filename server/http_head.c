@@ -77,10 +77,13 @@ static bool check_body_headers(struct sb_exchange *x)
 {
     const char *type = header(x, "Content-Type"), *length = header(x, "Content-Length");
     bool has_body = length ? strcmp(length, "0") != 0 : header(x, "Transfer-Encoding") != NULL;
-    if (has_body && type && !is_json(type))
+    bool uploads = x->request.route->uploads;
+    if (has_body && type && !uploads && !is_json(type))
         return sb_http_refuse(x, SB_PROBLEM_MEDIA_TYPE, "content-type must be application/json");
-    if (length && strtoull(length, NULL, 10) > x->http->server->options.max_body_bytes)
+    if (length && strtoull(length, NULL, 10) > sb_http_body_max(x))
         return sb_http_too_large(x);
+    if (uploads)
+        sb_http_upload_begin(x, type);
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* What the parts of HTTP share: http.c (connections), http_head.c (what the head says), http_watch.c (clients that go
- * away). */
+/* What the parts of HTTP share: http.c (connections), http_head.c (what the head says), http_upload.c (bodies that go to
+ * disk), http_watch.c (clients that go away). */
 #ifndef SB_SERVER_HTTP_IMPL_H
 #define SB_SERVER_HTTP_IMPL_H
 
@@ -25,6 +25,9 @@ struct sb_exchange {
     bool answered;                    /* the reply is complete */
     bool dispatched;                  /* counted in active */
     size_t drained, counted;          /* bytes of the body: read and dropped; part of http->body_bytes */
+    size_t uploaded;                  /* bytes of an upload that have come */
+    enum sb_status upload_status;     /* why it can not go on, with the text in upload_error */
+    struct sb_error upload_error;
     struct sb_exchange *next, **link; /* in http->suspended */
 };
 
@@ -54,6 +57,18 @@ struct sb_http {
 /* http.c: answers with a problem; false. */
 bool sb_http_refuse(struct sb_exchange *x, enum sb_problem problem, const char *message);
 bool sb_http_too_large(struct sb_exchange *x);
+/* The most bytes that a request's body may have. */
+size_t sb_http_body_max(const struct sb_exchange *x);
+/* Counts n more bytes of all bodies in memory; false when there are too many, and the request has been refused. */
+bool sb_http_count_body(struct sb_exchange *x, size_t n);
+/* With http->lock held: resumes a suspended connection. HTTP may free the exchange as soon as the lock is free. */
+void sb_http_resume_locked(struct sb_exchange *x);
+/* Reads on what is refused, within limits; false: the connection is to be closed. */
+bool sb_http_drain_body(struct sb_exchange *x, size_t size);
+
+/* http_upload.c: begins an upload with its head, and takes a piece of it; false: the connection is to be closed. */
+void sb_http_upload_begin(struct sb_exchange *x, const char *content_type);
+bool sb_http_upload_take(struct sb_exchange *x, const char *data, size_t size);
 
 /* http_head.c: finds the route, then checks all that can be said before the body. What is wrong is answered on the
  * spot. */

@@ -3,10 +3,12 @@
 #include "base/cpu.h"
 #include "base/utf8.h"
 #include "server/server_impl.h"
+#include "server/uploads.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct sb_kept {
     struct sb_kept *next;
@@ -24,6 +26,9 @@ void sb_request_clear(struct sb_request *request)
     if (request->free_state)
         request->free_state(request->state);
     cJSON_Delete(request->json);
+    sb_upload_free(request->upload);
+    if (request->reply.has_file)
+        close(request->reply.file);
     while (request->kept) {
         struct sb_kept *next = request->kept->next;
         free(request->kept);
@@ -187,6 +192,9 @@ void sb_request_problem(struct sb_request *request, enum sb_problem problem, con
 {
     struct sb_reply *reply = &request->reply;
     sb_buffer_reset(&reply->body);
+    if (reply->has_file)
+        close(reply->file);
+    reply->has_file = false;
     reply->content_type = "application/json";
     sb_error_body(&reply->body, request->style, problem, param, message);
     reply->status = sb_problem_http_status(problem, request->style);

@@ -30,12 +30,16 @@
 
 struct sb_server;
 struct sb_stream;
+struct sb_upload;
 
 struct sb_reply {
     int status;
     const char *content_type; /* "application/json" unless a handler sets another */
     struct sb_buffer body;
     struct sb_stream *stream; /* instead of body */
+    bool has_file;            /* instead of body: file_size bytes of the open file, which HTTP closes */
+    int file;
+    uint64_t file_size;
     bool timed;               /* send request->timing as x-...-time headers */
     const char *allow;        /* for 405 */
     bool close;               /* the connection ends with this reply */
@@ -47,6 +51,7 @@ struct sb_request {
     enum sb_style style;
     const char *params[SB_ROUTE_PARAMS]; /* decoded parts of the path */
     struct sb_buffer body;
+    struct sb_upload *upload; /* of a route that uploads: what of it is on disk; body holds the rest */
     int64_t received_ns;   /* when its head had arrived */
     int64_t deadline_ns;   /* 0: none */
     _Atomic int cancelled; /* the client is gone */

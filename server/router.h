@@ -25,6 +25,7 @@ struct sb_route {
     enum sb_style style;
     void (*handle)(struct sb_request *request);
     bool is_public; /* needs no key */
+    bool uploads;   /* takes multipart/form-data, which goes to disk as it arrives: request->upload */
 };
 
 struct sb_route_match {

@@ -6,8 +6,32 @@
 
 /* routes_openai.c */
 void sb_handle_embeddings(struct sb_request *request);
+
+/* routes_models.c */
 void sb_handle_models(struct sb_request *request);
 void sb_handle_model(struct sb_request *request);
+void sb_handle_model_delete(struct sb_request *request);
+void sb_handle_model_aliases(struct sb_request *request);
+void sb_handle_model_alias(struct sb_request *request);
+void sb_handle_model_alias_set(struct sb_request *request);
+void sb_handle_model_alias_delete(struct sb_request *request);
+
+/* routes_files.c */
+void sb_handle_file_upload(struct sb_request *request);
+void sb_handle_files(struct sb_request *request);
+void sb_handle_file(struct sb_request *request);
+void sb_handle_file_content(struct sb_request *request);
+void sb_handle_file_delete(struct sb_request *request);
+
+/* routes_finetuning.c, routes_finetuning_create.c */
+void sb_handle_job_create(struct sb_request *request);
+void sb_handle_jobs(struct sb_request *request);
+void sb_handle_job(struct sb_request *request);
+void sb_handle_job_cancel(struct sb_request *request);
+void sb_handle_job_pause(struct sb_request *request);
+void sb_handle_job_resume(struct sb_request *request);
+void sb_handle_job_events(struct sb_request *request);
+void sb_handle_job_checkpoints(struct sb_request *request);
 
 /* routes_tei.c */
 void sb_handle_embed(struct sb_request *request);

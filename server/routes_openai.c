@@ -1,4 +1,4 @@
-/* OpenAI's embeddings and models. */
+/* OpenAI's embeddings. */
 #include "server/embedding.h"
 #include "server/routes.h"
 #include "server/server_impl.h"
@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- embeddings ---- */
 
 struct embeddings {
     struct sb_embedding embedding; /* first: ready() finds it in the request's state */
@@ -97,43 +95,4 @@ void sb_handle_embeddings(struct sb_request *request)
     e->embedding.options.truncate = true;
     e->embedding.ready = embeddings_ready;
     sb_embedding_start(&e->embedding, request, model);
-}
-
-/* ---- models ---- */
-
-static void put_model(struct sb_buffer *out, const struct sb_model *model)
-{
-    sb_buffer_text(out, "{\"id\":");
-    sb_put_text(out, sb_model_name(model));
-    sb_buffer_text(out, ",\"object\":\"model\",\"created\":0,\"owned_by\":\"simbert\",\"hash\":");
-    sb_put_text(out, sb_model_hash(model));
-    sb_buffer_format(out, ",\"dimensions\":%d,\"max_input_length\":%d,\"dtype\":\"%s\",\"can_paraphrase\":%s}",
-                     sb_model_dimensions(model), sb_model_max_length(model), sb_model_dtype(model),
-                     sb_model_can_generate(model) ? "true" : "false");
-}
-
-void sb_handle_models(struct sb_request *request)
-{
-    struct sb_model *models[SB_REGISTRY_MAX];
-    struct sb_buffer *out = &request->reply.body;
-    size_t count = sb_registry_list(request->server->registry, models);
-    sb_buffer_text(out, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < count; i++) {
-        if (i)
-            sb_buffer_text(out, ",");
-        put_model(out, models[i]);
-        sb_model_release(models[i]);
-    }
-    sb_buffer_text(out, "]}");
-    sb_request_send(request, 200);
-}
-
-void sb_handle_model(struct sb_request *request)
-{
-    struct sb_model *model = sb_request_model(request, request->params[0]);
-    if (!model)
-        return;
-    put_model(&request->reply.body, model);
-    sb_model_release(model);
-    sb_request_send(request, 200);
 }

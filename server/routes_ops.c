@@ -64,6 +64,8 @@ static void print_models(struct sb_server *server, struct sb_buffer *text)
 {
     struct sb_model *models[SB_REGISTRY_MAX];
     size_t count = sb_registry_list(server->registry, models);
+    sb_buffer_format(text, "# TYPE simbert_model_swaps_total counter\nsimbert_model_swaps_total %lld\n",
+                     (long long)sb_registry_swaps(server->registry));
     sb_buffer_text(text, "# TYPE simbert_model_bytes gauge\n");
     for (size_t i = 0; i < count; i++) {
         sb_buffer_format(text, "simbert_model_bytes{model=\"%s\",hash=\"%s\",dtype=\"%s\"} %zu\n",
@@ -95,6 +97,8 @@ static void metrics(struct sb_request *request)
     sb_metrics_print(server->metrics, &gauges, &request->reply.body);
     print_models(server, &request->reply.body);
     print_collections(server, &request->reply.body);
+    if (server->jobs)
+        sb_jobs_print_metrics(server->jobs, &request->reply.body);
     request->reply.content_type = "text/plain; version=0.0.4";
     sb_request_send(request, 200);
 }

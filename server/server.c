@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "server/http.h"
+#include "server/model_folders.h"
 #include "server/server_impl.h"
 
 #include <signal.h>
@@ -24,6 +25,9 @@ struct sb_server_options sb_server_defaults(void)
         .max_batch_tokens = scheduler.max_batch_tokens,
         .max_batch_rows = scheduler.max_batch_rows,
         .vector_cache_bytes = 8 << 20,
+        .max_jobs = 1,
+        .job_niceness = 10,
+        .max_upload_bytes = 512 << 20,
         .max_client_batch = 2048,
         .max_body_bytes = 8 << 20,
         .max_connections = 1024,
@@ -41,6 +45,10 @@ static enum sb_status check(const struct sb_server_options *o, struct sb_error *
         {"models", (int64_t)o->model_count, 1, SB_REGISTRY_MAX},
         {"threads", o->threads, 0, 1024},
         {"max_queue", (int64_t)o->max_queue, 1, 1 << 20},
+        {"max_jobs", o->max_jobs, 1, SB_JOBS_RUNNING_MAX},
+        {"job_niceness", o->job_niceness, 0, 19},
+        {"job_threads", o->job_threads, 0, 1024},
+        {"max_upload_bytes", (int64_t)o->max_upload_bytes, 1024, INT64_C(1) << 40},
         {"max_client_batch", (int64_t)o->max_client_batch, 1, 1 << 20},
         {"max_body_bytes", (int64_t)o->max_body_bytes, 1024, 1 << 30},
         {"max_connections", o->max_connections, 1, 1 << 16},
@@ -56,10 +64,10 @@ static enum sb_status check(const struct sb_server_options *o, struct sb_error *
     return SB_OK;
 }
 
-static size_t default_generation_bytes(void)
+static size_t usable_memory(void)
 {
     size_t limit = sb_memory_limit(), memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGE_SIZE);
-    return (limit && limit < memory ? limit : memory) / 4;
+    return limit && limit < memory ? limit : memory;
 }
 
 static void fill_in(struct sb_server_options *o)
@@ -67,7 +75,11 @@ static void fill_in(struct sb_server_options *o)
     if (o->threads == 0)
         o->threads = sb_cpu_count();
     if (o->max_generation_bytes == 0)
-        o->max_generation_bytes = default_generation_bytes();
+        o->max_generation_bytes = usable_memory() / 4;
+    if (o->job_threads == 0)
+        o->job_threads = sb_cpu_count();
+    if (o->job_memory_bytes == 0)
+        o->job_memory_bytes = usable_memory() / 4 * 3;
 }
 
 /* Every connection is a file; some more are the models, the database and ours. */
@@ -79,6 +91,23 @@ static void allow_files(int connections)
         return;
     files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
     (void)setrlimit(RLIMIT_NOFILE, &files); /* what it does not give, accept() will miss */
+}
+
+/* One whose model is missing stays: the model may come back with the next start. */
+static enum sb_status restore_aliases(struct sb_server *s, struct sb_error *error)
+{
+    struct sb_model_alias aliases[SB_ALIASES_MAX], about;
+    size_t count = 0;
+    enum sb_status status = sb_records_aliases(s->records, aliases, &count, error);
+    for (size_t i = 0; i < count; i++) {
+        struct sb_error why;
+        if (sb_registry_restore_alias(s->registry, aliases[i].name, aliases[i].model, &why) != SB_OK)
+            sb_log(SB_LOG_WARN, "server", "alias %s is left out: %s", aliases[i].name, why.message);
+        else if (sb_registry_alias(s->registry, aliases[i].name, &about) && !about.resolved)
+            sb_log(SB_LOG_WARN, "server", "alias %s stands for model %s, which is not served", aliases[i].name,
+                   aliases[i].model);
+    }
+    return status;
 }
 
 static enum sb_status open_models(struct sb_server *s, struct sb_error *error)
@@ -94,13 +123,21 @@ static enum sb_status open_models(struct sb_server *s, struct sb_error *error)
         status = sb_model_open(&model, o->models[i].dir, &options, error);
         if (status != SB_OK)
             break;
-        status = sb_registry_add(s->registry, model, error);
+        struct sb_model_origin origin = {0};
+        snprintf(origin.dir, sizeof origin.dir, "%s", o->models[i].dir);
+        status = sb_registry_add_from(s->registry, model, &origin, error);
         sb_log(SB_LOG_INFO, "server", "model %s: %d dimensions, %s, %s, %.0f MB in %.0f ms", sb_model_name(model),
                sb_model_dimensions(model), sb_model_dtype(model),
                sb_model_can_generate(model) ? "embeds and writes" : "embeds only", (double)sb_model_bytes(model) / 1e6,
                (double)(sb_now_ns() - start) / 1e6);
         sb_model_release(model);
     }
+    if (status == SB_OK)
+        status = sb_model_folders_open(
+            s->registry, o->data, &(struct sb_model_options){.kernels = o->kernels, .dtype = o->dtype, .pool = pool},
+            error);
+    if (status == SB_OK)
+        status = restore_aliases(s, error);
     if (status == SB_OK && o->default_model && o->default_model[0])
         status = sb_registry_set_default(s->registry, o->default_model, error);
     sb_pool_free(pool);
@@ -118,6 +155,35 @@ static enum sb_status open_store(struct sb_server *s, struct sb_error *error)
     status = sb_store_open(&s->store, path, NULL, error);
     free(path);
     return status;
+}
+
+/* After the store, whose lock keeps a second server out. */
+static enum sb_status open_records(struct sb_server *s, struct sb_error *error)
+{
+    char *path = sb_path_join(s->options.data, "jobs.db");
+    if (!path)
+        return sb_fail(error, SB_NO_MEMORY, "data directory: no memory");
+    enum sb_status status = sb_records_open(&s->records, path, error);
+    if (status == SB_OK)
+        status = sb_jobs_recover(s->options.data, s->records, error);
+    free(path);
+    return status;
+}
+
+static enum sb_status start_jobs(struct sb_server *s, struct sb_error *error)
+{
+    const struct sb_server_options *o = &s->options;
+    const struct sb_jobs_options jobs = {.data = o->data,
+                                         .program = o->finetune_program,
+                                         .max_running = o->max_jobs,
+                                         .niceness = o->job_niceness,
+                                         .threads = o->job_threads,
+                                         .memory_bytes = o->job_memory_bytes,
+                                         .kernels = o->kernels,
+                                         .dtype = o->dtype,
+                                         .records = s->records,
+                                         .registry = s->registry};
+    return sb_jobs_new(&s->jobs, &jobs, error);
 }
 
 static void on_pass(void *context, size_t rows, size_t tokens)
@@ -157,15 +223,20 @@ enum sb_status sb_server_start(struct sb_server **server, const struct sb_server
     if (!s)
         return sb_fail(error, SB_NO_MEMORY, "server: no memory");
     s->options = *options;
+    pthread_mutex_init(&s->aliases_lock, NULL);
     fill_in(&s->options);
     allow_files(options->max_connections);
     status = sb_listen(&listener, options->host, options->port, error);
     if (status == SB_OK)
         status = open_store(s, error);
     if (status == SB_OK)
+        status = open_records(s, error);
+    if (status == SB_OK)
         status = open_models(s, error);
     if (status == SB_OK)
         status = start_threads(s, error);
+    if (status == SB_OK)
+        status = start_jobs(s, error);
     if (status == SB_OK) {
         status = sb_http_start(&s->http, s, &listener, error);
         listener.fd = -1;
@@ -195,15 +266,19 @@ void sb_server_stop(struct sb_server *server)
 {
     if (!server)
         return;
+    sb_jobs_quiesce(server->jobs); /* trainers write their checkpoints meanwhile, and streams of events end */
     if (server->http)
         sb_http_drain(server->http); /* all requests are answered: nothing below has work left */
     sb_http_free(server->http);
     sb_scheduler_free(server->scheduler);
     sb_background_free(server->background);
+    sb_jobs_free(server->jobs);
+    sb_records_close(server->records);
     sb_store_close(server->store);
     sb_registry_free(server->registry);
     sb_metrics_free(server->metrics);
     sb_vector_cache_free(server->vector_cache);
+    pthread_mutex_destroy(&server->aliases_lock);
     free(server);
 }
 

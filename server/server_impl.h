@@ -4,12 +4,15 @@
 
 #include "retrieval/store.h"
 #include "server/background.h"
+#include "server/jobs.h"
 #include "server/metrics.h"
+#include "server/records.h"
 #include "server/registry.h"
 #include "server/scheduler.h"
 #include "server/server.h"
 #include "server/vector_cache.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct sb_http;
@@ -23,6 +26,9 @@ struct sb_server {
     struct sb_scheduler *scheduler;
     struct sb_background *background;
     struct sb_store *store;
+    struct sb_records *records;
+    struct sb_jobs *jobs;
+    pthread_mutex_t aliases_lock; /* held while an alias changes in the registry and the records */
     struct sb_metrics *metrics;
     struct sb_vector_cache *vector_cache; /* NULL: off */
     struct sb_http *http;

@@ -71,6 +71,21 @@ size_t sb_http_active(const struct sb_http *http)
     return 0;
 }
 
+/* Jobs whose trainer fails at once. */
+static inline bool handlers_open_jobs(struct sb_server *server, const char *data)
+{
+    char path[600];
+    struct sb_jobs_options options = {
+        .data = data, .program = "/bin/false", .max_running = 1, .threads = 1, .registry = server->registry};
+    snprintf(path, sizeof path, "%s/jobs.db", data);
+    server->options.data = data;
+    pthread_mutex_init(&server->aliases_lock, NULL);
+    if (sb_records_open(&server->records, path, NULL) != SB_OK)
+        return false;
+    options.records = server->records;
+    return sb_jobs_new(&server->jobs, &options, NULL) == SB_OK;
+}
+
 /* Serves the model at dir as "tiny"; data is a folder for the database. */
 static inline bool handlers_open(struct sb_server *server, const char *model_dir, const char *data)
 {
@@ -91,7 +106,7 @@ static inline bool handlers_open(struct sb_server *server, const char *model_dir
               sb_scheduler_new(&server->scheduler, &scheduler, NULL) == SB_OK &&
               sb_background_new(&server->background, 1, NULL) == SB_OK &&
               sb_metrics_new(&server->metrics, sb_route_count(), NULL) == SB_OK &&
-              sb_store_open(&server->store, path, NULL, NULL) == SB_OK;
+              sb_store_open(&server->store, path, NULL, NULL) == SB_OK && handlers_open_jobs(server, data);
     sb_model_release(model);
     return ok;
 }
@@ -100,6 +115,8 @@ static inline void handlers_close(struct sb_server *server)
 {
     sb_scheduler_free(server->scheduler);
     sb_background_free(server->background);
+    sb_jobs_free(server->jobs);
+    sb_records_close(server->records);
     sb_store_close(server->store);
     sb_registry_free(server->registry);
     sb_metrics_free(server->metrics);
