@@ -22,8 +22,8 @@ static void rotate(double *restrict p, double *restrict q, size_t n, double cosi
     }
 }
 
-/* Makes two rows orthogonal, and keeps their squared norms. Returns whether they were not. A row that is negligible is what
-   rounding left of one that depends on others: rotating it would go on for ever. */
+/* Makes two rows orthogonal, and keeps their squared norms. Returns whether they were not. A row that is negligible
+   is what rounding left of one that depends on others: rotating it would go on for ever. */
 static int orthogonalise(double *p, double *q, size_t n, double *p_square, double *q_square, double negligible)
 {
     if (*p_square <= negligible || *q_square <= negligible)
@@ -98,5 +98,6 @@ enum sb_status sb_eigen(double *matrix, double *values, size_t n, struct sb_erro
             return SB_OK;
         }
     }
-    return sb_fail(error, SB_INTERNAL, "eigenvalues of a %zu x %zu matrix were not found in %d sweeps", n, n, MAX_SWEEPS);
+    return sb_fail(error, SB_INTERNAL, "eigenvalues of a %zu x %zu matrix were not found in %d sweeps", n, n,
+                   MAX_SWEEPS);
 }

@@ -51,8 +51,8 @@ void sb_gradients_scale(float *gradients, size_t size, double factor, struct sb_
     sb_pool_run(pool, sb_flat_blocks(size), scale_block, &scaling);
 }
 
-/* Blocks are measured a group at a time, so that their sums fit the stack; the groups have one size, so the order of the
-   sum is fixed. */
+/* Blocks are measured a group at a time, so that their sums fit the stack; the groups have one size, so the order of
+   the sum is fixed. */
 enum { GROUP = 256 };
 
 struct measurement {

@@ -29,8 +29,8 @@ void sb_gradients_scale(float *gradients, size_t size, double factor, struct sb_
 /* The root of the sum of all squares. Infinite or NaN if, and only if, some gradient is. */
 double sb_gradients_norm(const float *gradients, size_t size, struct sb_pool *pool);
 
-/* gradients *= most / norm when the norm exceeds `most` (Pascanu et al., 2013). Returns the norm before. A norm that is not
-   finite leaves them as they are. */
+/* gradients *= most / norm when the norm exceeds `most` (Pascanu et al., 2013). Returns the norm before. A norm that
+   is not finite leaves them as they are. */
 double sb_gradients_clip(float *gradients, size_t size, double most, struct sb_pool *pool);
 
 #endif

@@ -46,7 +46,8 @@ static uint64_t stream_of(const char *name)
     return hash;
 }
 
-/* Draws again what falls beyond 2, about one in 22; the draws of one index differ in the upper 16 bits of the counter. */
+/* Draws again what falls beyond 2, about one in 22; the draws of one index differ in the upper 16 bits of the
+   counter. */
 static double truncated_normal(uint64_t seed, uint64_t stream, uint64_t index)
 {
     double x;
@@ -126,38 +127,19 @@ enum sb_status sb_initialise(float *out, size_t rows, size_t columns, const stru
     if (!(std >= 0 && isfinite(std)))
         return sb_fail(error, SB_INVALID, "initialiser of %s: std %g is negative or not finite", name, std);
     switch (initialiser->kind) {
-    case SB_INIT_ZEROS:
-        fill_constant(out, count, 0);
-        break;
-    case SB_INIT_ONES:
-        fill_constant(out, count, 1);
-        break;
-    case SB_INIT_NORMAL:
-        fill_normal(out, count, std, seed, stream);
-        break;
+    case SB_INIT_ZEROS: fill_constant(out, count, 0); break;
+    case SB_INIT_ONES: fill_constant(out, count, 1); break;
+    case SB_INIT_NORMAL: fill_normal(out, count, std, seed, stream); break;
     case SB_INIT_TRUNCATED_NORMAL:
         fill_truncated(out, count, initialiser->keep_std ? std / TRUNCATED_STD : std, seed, stream);
         break;
-    case SB_INIT_XAVIER_UNIFORM:
-        fill_uniform(out, count, sqrt(6 / both), seed, stream);
-        break;
-    case SB_INIT_XAVIER_NORMAL:
-        fill_truncated(out, count, sqrt(2 / both) / TRUNCATED_STD, seed, stream);
-        break;
-    case SB_INIT_HE_UNIFORM:
-        fill_uniform(out, count, sqrt(6 / in), seed, stream);
-        break;
-    case SB_INIT_HE_NORMAL:
-        fill_truncated(out, count, sqrt(2 / in) / TRUNCATED_STD, seed, stream);
-        break;
-    case SB_INIT_LECUN_UNIFORM:
-        fill_uniform(out, count, sqrt(3 / in), seed, stream);
-        break;
-    case SB_INIT_LECUN_NORMAL:
-        fill_truncated(out, count, sqrt(1 / in) / TRUNCATED_STD, seed, stream);
-        break;
-    case SB_INIT_ORTHOGONAL:
-        return fill_orthogonal(out, rows, columns, seed, stream, error);
+    case SB_INIT_XAVIER_UNIFORM: fill_uniform(out, count, sqrt(6 / both), seed, stream); break;
+    case SB_INIT_XAVIER_NORMAL: fill_truncated(out, count, sqrt(2 / both) / TRUNCATED_STD, seed, stream); break;
+    case SB_INIT_HE_UNIFORM: fill_uniform(out, count, sqrt(6 / in), seed, stream); break;
+    case SB_INIT_HE_NORMAL: fill_truncated(out, count, sqrt(2 / in) / TRUNCATED_STD, seed, stream); break;
+    case SB_INIT_LECUN_UNIFORM: fill_uniform(out, count, sqrt(3 / in), seed, stream); break;
+    case SB_INIT_LECUN_NORMAL: fill_truncated(out, count, sqrt(1 / in) / TRUNCATED_STD, seed, stream); break;
+    case SB_INIT_ORTHOGONAL: return fill_orthogonal(out, rows, columns, seed, stream, error);
     }
     return SB_OK;
 }

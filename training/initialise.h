@@ -5,12 +5,13 @@
  *     sb_initialise(values + p->offset, p->rows, p->columns, &initialiser, p->name, &error);
  *     sb_initialise_new(values, parameters, &initialiser, &error);      // all that the checkpoint did not have
  *
- * A value is a function of (seed, name of the tensor, its index) alone. Matrices are [out, in]; fan_in = in, fan_out = out.
+ * A value is a function of (seed, name of the tensor, its index) alone. Matrices are [out, in]: fan_in = in,
+ * fan_out = out.
  *
  *     zeros, ones
  *     normal            N(0, std^2)
- *     truncated_normal  N(0, std^2) without what lies beyond 2 std; its standard deviation is .8796 std, as in Keras and
- *                       BERT, unless keep_std asks for a wider normal that has std after the cut
+ *     truncated_normal  N(0, std^2) without what lies beyond 2 std; its standard deviation is .8796 std, as in Keras
+ *                       and BERT, unless keep_std asks for a wider normal that has std after the cut
  *     xavier_uniform    U(-b, b), b = sqrt(6 / (fan_in + fan_out))         Glorot and Bengio, 2010
  *     he_uniform        b = sqrt(6 / fan_in)                               He et al., 2015
  *     lecun_uniform     b = sqrt(3 / fan_in)                               LeCun et al., 1998
@@ -59,13 +60,13 @@ SB_MUST_CHECK enum sb_status sb_initialise(float *out, size_t rows, size_t colum
                                            const struct sb_initialiser *initialiser, const char *name,
                                            struct sb_error *error);
 
-/* All parameters with is_new: matrices as asked; embedding tables, whose fans mean nothing, by a truncated normal of the same
-   std (0: .02); vectors are 0 if they are biases, and 1 if they are the weights of a normalisation. */
+/* All parameters with is_new: matrices as asked; embedding tables, whose fans mean nothing, by a truncated normal of
+   the same std (0: .02); vectors are 0 if they are biases, and 1 if they are the weights of a normalisation. */
 SB_MUST_CHECK enum sb_status sb_initialise_new(float *values, const struct sb_parameters *parameters,
                                                const struct sb_initialiser *initialiser, struct sb_error *error);
 
-/* Makes the rows of x[rows, columns], rows <= columns, orthonormal one after the other: x = L Q with a lower triangular L whose
-   diagonal is positive, which makes Q unique; x becomes Q. The rows must be linearly independent. */
+/* Makes the rows of x[rows, columns], rows <= columns, orthonormal one after the other: x = L Q with a lower
+   triangular L whose diagonal is positive, which makes Q unique; x becomes Q. The rows must be linearly independent. */
 void sb_orthogonalise(double *x, size_t rows, size_t columns);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * Lookahead (Zhang et al., 2019): slow weights that follow the optimizer's. Every `interval` steps they move by `rate` of the
- * way to the weights, and the weights go on from there. They start where the weights start.
+ * Lookahead (Zhang et al., 2019): slow weights that follow the optimizer's. Every `interval` steps they move by
+ * `rate` of the way to the weights, and the weights go on from there. They start where the weights start.
  *
- *     sb_lookahead_new(&lookahead, &(struct sb_lookahead_options){.interval = 5, .rate = 0.5}, values, size, pool, &error);
+ *     struct sb_lookahead_options options = {.interval = 5, .rate = 0.5};
+ *     sb_lookahead_new(&lookahead, &options, values, size, pool, &error);
  *     sb_optimizer_step(optimizer, values, gradients, rate);
  *     sb_lookahead_step(lookahead, values);
  *
@@ -25,9 +26,9 @@ struct sb_lookahead_options {
 };
 
 /* Copies values[size]. pool (NULL: this thread) is borrowed. */
-SB_MUST_CHECK enum sb_status sb_lookahead_new(struct sb_lookahead **lookahead, const struct sb_lookahead_options *options,
-                                              const float *values, size_t size, struct sb_pool *pool,
-                                              struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_lookahead_new(struct sb_lookahead **lookahead,
+                                              const struct sb_lookahead_options *options, const float *values,
+                                              size_t size, struct sb_pool *pool, struct sb_error *error);
 void sb_lookahead_free(struct sb_lookahead *lookahead);
 
 /* After each step of the optimizer; changes values[size] on every interval-th call. */

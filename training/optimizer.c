@@ -31,11 +31,8 @@ enum sb_status sb_optimizer_options_named(struct sb_optimizer_options *options, 
         const char *name;
         enum sb_optimizer_kind kind;
     } named[] = {
-        {"adamw", SB_OPTIMIZER_ADAMW},
-        {"adam", SB_OPTIMIZER_ADAMW},
-        {"adam_keras", SB_OPTIMIZER_ADAMW},
-        {"lamb", SB_OPTIMIZER_LAMB},
-        {"adafactor", SB_OPTIMIZER_ADAFACTOR},
+        {"adamw", SB_OPTIMIZER_ADAMW}, {"adam", SB_OPTIMIZER_ADAMW},          {"adam_keras", SB_OPTIMIZER_ADAMW},
+        {"lamb", SB_OPTIMIZER_LAMB},   {"adafactor", SB_OPTIMIZER_ADAFACTOR},
     };
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         if (strcmp(named[i].name, name) != 0)
@@ -49,7 +46,8 @@ enum sb_status sb_optimizer_options_named(struct sb_optimizer_options *options, 
         }
         return SB_OK;
     }
-    return sb_fail(error, SB_INVALID, "optimizer \"%.60s\" is not known: adamw, adam, adam_keras, lamb, adafactor are", name);
+    return sb_fail(error, SB_INVALID, "optimizer \"%.60s\" is not known: adamw, adam, adam_keras, lamb, adafactor are",
+                   name);
 }
 
 static enum sb_status check_options(const struct sb_optimizer_options *o, struct sb_error *error)
@@ -145,8 +143,8 @@ enum sb_status sb_optimizer_new(struct sb_optimizer **result, const struct sb_op
     if (!sb_arena_commit(&optimizer->arena)) {
         size_t bytes = optimizer->arena.size;
         sb_optimizer_free(optimizer);
-        return sb_fail(error, SB_NO_MEMORY, "optimizer: no memory for its state of %zu bytes; adafactor needs the least",
-                       bytes);
+        return sb_fail(error, SB_NO_MEMORY,
+                       "optimizer: no memory for its state of %zu bytes; adafactor needs the least", bytes);
     }
     layout(optimizer);
     apply_exclusions(optimizer);
@@ -200,15 +198,9 @@ void sb_optimizer_step(struct sb_optimizer *optimizer, float *values, const floa
     optimizer->gradients = gradients;
     optimizer->rate = learning_rate;
     switch (optimizer->options.kind) {
-    case SB_OPTIMIZER_ADAMW:
-        sb_adamw_step(optimizer);
-        break;
-    case SB_OPTIMIZER_LAMB:
-        sb_lamb_step(optimizer);
-        break;
-    case SB_OPTIMIZER_ADAFACTOR:
-        sb_adafactor_step(optimizer);
-        break;
+    case SB_OPTIMIZER_ADAMW: sb_adamw_step(optimizer); break;
+    case SB_OPTIMIZER_LAMB: sb_lamb_step(optimizer); break;
+    case SB_OPTIMIZER_ADAFACTOR: sb_adafactor_step(optimizer); break;
     }
 }
 

@@ -72,8 +72,8 @@ struct sb_optimizer_options {
     size_t min_factored_size;
 };
 
-/* beta1 .9, beta2 .999, epsilon 1e-6, weight decay .01, full correction; AdaFactor: beta1 0, rising beta2, epsilon 1e-30,
-   no decay, clip 1, scaled by the parameter (scale_epsilon 1e-3), factored from 128. */
+/* beta1 .9, beta2 .999, epsilon 1e-6, weight decay .01, full correction; AdaFactor: beta1 0, rising beta2, epsilon
+   1e-30, no decay, clip 1, scaled by the parameter (scale_epsilon 1e-3), factored from 128. */
 struct sb_optimizer_options sb_optimizer_defaults(enum sb_optimizer_kind kind);
 
 /* The defaults of "adam", "adamw", "adam_keras", "lamb", "adafactor". */
@@ -93,8 +93,8 @@ void sb_optimizer_step(struct sb_optimizer *optimizer, float *values, const floa
 /* All memory that it holds besides the weights and gradients: state, and the scratch of a step. */
 size_t sb_optimizer_bytes(const struct sb_optimizer *optimizer);
 
-/* Points *arrays at the state (state.h) and returns their number. Together with the number of steps they are all that a step
-   depends on. */
+/* Points *arrays at the state (state.h) and returns their number. Together with the number of steps they are all that
+   a step depends on. */
 size_t sb_optimizer_state(const struct sb_optimizer *optimizer, const struct sb_state_array **arrays);
 uint64_t sb_optimizer_steps(const struct sb_optimizer *optimizer);
 void sb_optimizer_set_steps(struct sb_optimizer *optimizer, uint64_t steps);

@@ -135,7 +135,8 @@ static void finish_factors(void *context, size_t parameter, int worker)
         double sum = 0;
         for (size_t i = 0; i < slot->blocks; i++)
             sum += (double)blocks[i].column_sums[j];
-        slot->columns[j] = moved(slot->columns[j], optimizer->beta2, sum / (double)p->rows + optimizer->options.epsilon);
+        slot->columns[j] =
+            moved(slot->columns[j], optimizer->beta2, sum / (double)p->rows + optimizer->options.epsilon);
     }
     double sum = 0;
     for (size_t i = 0; i < p->rows; i++)

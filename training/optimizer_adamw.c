@@ -17,11 +17,8 @@ struct sb_adam_factors sb_adam_factors(const struct sb_optimizer *optimizer)
         scale = 1 / c1;
         root = 1 / sqrt(c2);
         break;
-    case SB_CORRECTION_NONE:
-        break;
-    case SB_CORRECTION_KERAS:
-        scale = sqrt(c2) / c1;
-        break;
+    case SB_CORRECTION_NONE: break;
+    case SB_CORRECTION_KERAS: scale = sqrt(c2) / c1; break;
     }
     return (struct sb_adam_factors){
         .beta1 = (float)o->beta1,

@@ -1,6 +1,7 @@
 /*
- * Inside the optimizers. A step is a few passes over blocks: fixed groups of rows of one parameter, which threads share in
- * any order. What has to be summed over a parameter is summed within blocks, then over its blocks in their order.
+ * Inside the optimizers. A step is a few passes over blocks: fixed groups of rows of one parameter, which threads
+ * share in any order. What has to be summed over a parameter is summed within blocks, then over its blocks in their
+ * order.
  */
 #ifndef SB_TRAINING_OPTIMIZER_IMPL_H
 #define SB_TRAINING_OPTIMIZER_IMPL_H
@@ -25,7 +26,7 @@ struct sb_optimizer_block {
 /* One for each parameter. */
 struct sb_optimizer_slot {
     bool decays, adapts;
-    bool factored;             /* AdaFactor */
+    bool factored; /* AdaFactor */
     size_t first_block, blocks;
     float *rows, *columns, *v; /* AdaFactor's state of this parameter, within the arrays below */
     double row_mean;           /* AdaFactor: mean(r) */
@@ -53,7 +54,8 @@ struct sb_optimizer {
     double beta2; /* AdaFactor: of this step */
 };
 
-/* Takes `count` floats of state from the arena; they appear under this name in the list. NULL while measuring, or for 0. */
+/* Takes `count` floats of state from the arena; they appear under this name in the list. NULL while measuring,
+   or for 0. */
 float *sb_optimizer_take_state(struct sb_optimizer *optimizer, const char *name, size_t count);
 
 /* How the rows of a parameter are cut: so many a block, the last may have fewer. */
@@ -76,8 +78,8 @@ struct sb_adam_factors {
 };
 struct sb_adam_factors sb_adam_factors(const struct sb_optimizer *optimizer);
 
-/* The kinds. layout takes state and scratch from the arena, once measuring and once for good; step is one step, with the
-   fields above set. */
+/* The kinds. layout takes state and scratch from the arena, once measuring and once for good; step is one step, with
+   the fields above set. */
 void sb_adamw_layout(struct sb_optimizer *optimizer);
 void sb_adamw_step(struct sb_optimizer *optimizer);
 void sb_lamb_step(struct sb_optimizer *optimizer);

@@ -42,7 +42,8 @@ enum sb_status sb_pool_norm_new(struct sb_pool_norm **result, size_t dimensions,
     layout(norm);
     if (!sb_arena_commit(&norm->arena)) {
         sb_pool_norm_free(norm);
-        return sb_fail(error, SB_NO_MEMORY, "pool norm: no memory for %zu rows of %zu dimensions", max_rows, dimensions);
+        return sb_fail(error, SB_NO_MEMORY, "pool norm: no memory for %zu rows of %zu dimensions", max_rows,
+                       dimensions);
     }
     layout(norm);
     for (size_t j = 0; j < dimensions; j++)

@@ -1,6 +1,6 @@
 /*
- * Batch normalisation of sentence vectors (Ioffe and Szegedy, 2015), as a head that disappears: it is folded into the pooler
- * for inference.
+ * Batch normalisation of sentence vectors (Ioffe and Szegedy, 2015), as a head that disappears: it is folded into the
+ * pooler for inference.
  *
  *     sb_pool_norm_new(&norm, dimensions, max_rows, &error);
  *     sb_pool_norm_forward(norm, y, pooled, rows, gamma, beta, &error);         // statistics of this batch
@@ -33,8 +33,8 @@ SB_MUST_CHECK enum sb_status sb_pool_norm_new(struct sb_pool_norm **norm, size_t
                                               struct sb_error *error);
 void sb_pool_norm_free(struct sb_pool_norm *norm);
 
-/* y[rows, d] of x[rows, d], which may be y; moves the running statistics. SB_INVALID for less than 2 rows, SB_LIMIT for more
-   than max_rows. */
+/* y[rows, d] of x[rows, d], which may be y; moves the running statistics. SB_INVALID for less than 2 rows, SB_LIMIT
+   for more than max_rows. */
 SB_MUST_CHECK enum sb_status sb_pool_norm_forward(struct sb_pool_norm *norm, float *y, const float *x, size_t rows,
                                                   const float *gamma, const float *beta, struct sb_error *error);
 

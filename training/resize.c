@@ -9,11 +9,11 @@ static enum sb_status check_axis(const struct sb_axis *axis, struct sb_error *er
 {
     size_t groups = axis->groups ? axis->groups : 1;
     if (axis->from == 0 || axis->to == 0 || axis->from % groups || axis->to % groups)
-        return sb_fail(error, SB_INVALID, "cannot resize an axis of %zu to %zu in %zu equal parts", axis->from, axis->to,
-                       groups);
+        return sb_fail(error, SB_INVALID, "cannot resize an axis of %zu to %zu in %zu equal parts", axis->from,
+                       axis->to, groups);
     if (axis->to > axis->from && axis->from / groups % 2)
-        return sb_fail(error, SB_INVALID, "cannot resize %zu to %zu: what grows must have an even size", axis->from / groups,
-                       axis->to / groups);
+        return sb_fail(error, SB_INVALID, "cannot resize %zu to %zu: what grows must have an even size",
+                       axis->from / groups, axis->to / groups);
     return SB_OK;
 }
 
@@ -83,8 +83,7 @@ static enum sb_status resize_parameter(float *values, const struct sb_parameter 
                        to->name, outputs(from), outputs(to));
     bool projects = has(to, ".attention.self."), collects = has(to, ".attention.output.dense.weight");
     struct sb_axis rows = {from->rows, to->rows, projects && to->rank == 2 ? options->heads : 1};
-    struct sb_axis columns = {from->columns, to->columns,
-                              collects || (projects && to->rank == 1) ? options->heads : 1};
+    struct sb_axis columns = {from->columns, to->columns, collects || (projects && to->rank == 1) ? options->heads : 1};
     enum sb_status status = sb_resize(values + to->offset, old_values + from->offset, &rows, &columns, error);
     if (status != SB_OK)
         return sb_fail_context(error, status, "%s", to->name);

@@ -35,8 +35,8 @@ static enum sb_status combine(float *out, size_t columns, const float *table, si
 }
 
 enum sb_status sb_resize_vocabulary(float *out, size_t columns, const float *table, size_t rows, const int32_t *keep,
-                                    size_t keep_count, const struct sb_compound_token *compounds,
-                                    size_t compound_count, struct sb_error *error)
+                                    size_t keep_count, const struct sb_compound_token *compounds, size_t compound_count,
+                                    struct sb_error *error)
 {
     enum sb_status status = SB_OK;
     size_t kept = keep ? keep_count : rows;

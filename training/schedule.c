@@ -8,10 +8,8 @@
 enum sb_status sb_schedule_named(enum sb_schedule_kind *kind, const char *name, struct sb_error *error)
 {
     static const char *const names[] = {
-        [SB_SCHEDULE_CONSTANT] = "constant",
-        [SB_SCHEDULE_LINEAR] = "linear",
-        [SB_SCHEDULE_COSINE] = "cosine",
-        [SB_SCHEDULE_INVERSE_ROOT] = "inverse_root",
+        [SB_SCHEDULE_CONSTANT] = "constant",   [SB_SCHEDULE_LINEAR] = "linear",
+        [SB_SCHEDULE_COSINE] = "cosine",       [SB_SCHEDULE_INVERSE_ROOT] = "inverse_root",
         [SB_SCHEDULE_PIECEWISE] = "piecewise",
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -31,10 +29,11 @@ static enum sb_status check_points(const struct sb_schedule *schedule, struct sb
                        SB_SCHEDULE_MAX_POINTS, schedule->point_count);
     for (size_t i = 0; i < schedule->point_count; i++) {
         if (!(schedule->points[i].factor >= 0 && isfinite(schedule->points[i].factor)))
-            return sb_fail(error, SB_INVALID, "schedule: point %zu has the factor %g, which is negative or not finite", i,
-                           schedule->points[i].factor);
+            return sb_fail(error, SB_INVALID, "schedule: point %zu has the factor %g, which is negative or not finite",
+                           i, schedule->points[i].factor);
         if (i > 0 && schedule->points[i].step <= schedule->points[i - 1].step)
-            return sb_fail(error, SB_INVALID, "schedule: step %" PRIu64 " of point %zu does not lie behind step %" PRIu64,
+            return sb_fail(error, SB_INVALID,
+                           "schedule: step %" PRIu64 " of point %zu does not lie behind step %" PRIu64,
                            schedule->points[i].step, i, schedule->points[i - 1].step);
     }
     return SB_OK;
@@ -50,8 +49,9 @@ enum sb_status sb_schedule_check(const struct sb_schedule *schedule, struct sb_e
         return check_points(schedule, error);
     bool ends = schedule->kind == SB_SCHEDULE_LINEAR || schedule->kind == SB_SCHEDULE_COSINE;
     if (ends && schedule->steps <= schedule->warmup)
-        return sb_fail(error, SB_INVALID, "schedule: a warm-up of %" PRIu64 " steps leaves none of %" PRIu64 " to decay",
-                       schedule->warmup, schedule->steps);
+        return sb_fail(error, SB_INVALID,
+                       "schedule: a warm-up of %" PRIu64 " steps leaves none of %" PRIu64 " to decay", schedule->warmup,
+                       schedule->steps);
     return SB_OK;
 }
 
@@ -74,15 +74,11 @@ static double decay(const struct sb_schedule *schedule, uint64_t step)
     double floor = schedule->floor, w = schedule->warmup ? (double)schedule->warmup : 1;
     double x = fmin((double)(step - schedule->warmup) / ((double)schedule->steps - (double)schedule->warmup), 1);
     switch (schedule->kind) {
-    case SB_SCHEDULE_LINEAR:
-        return 1 - (1 - floor) * x;
-    case SB_SCHEDULE_COSINE:
-        return floor + (1 - floor) * (1 + cos(3.14159265358979323846 * x)) / 2;
-    case SB_SCHEDULE_INVERSE_ROOT:
-        return fmax(sqrt(w / fmax((double)step, w)), floor);
+    case SB_SCHEDULE_LINEAR: return 1 - (1 - floor) * x;
+    case SB_SCHEDULE_COSINE: return floor + (1 - floor) * (1 + cos(3.14159265358979323846 * x)) / 2;
+    case SB_SCHEDULE_INVERSE_ROOT: return fmax(sqrt(w / fmax((double)step, w)), floor);
     case SB_SCHEDULE_CONSTANT:
-    case SB_SCHEDULE_PIECEWISE:
-        break;
+    case SB_SCHEDULE_PIECEWISE: break;
     }
     return 1;
 }

@@ -5,15 +5,15 @@
  *     if (sb_schedule_check(&schedule, &error) == SB_OK)
  *         sb_optimizer_step(optimizer, values, gradients, sb_schedule_rate(&schedule, step));
  *
- * Steps count from 0. During `warmup` steps the rate rises in a straight line from 0, so the first step has a rate of 0 and
- * the peak is reached at step `warmup`. Then, with x = (step - warmup) / (steps - warmup), at most 1:
+ * Steps count from 0. During `warmup` steps the rate rises in a straight line from 0, so the first step has a rate of
+ * 0 and the peak is reached at step `warmup`. Then, with x = (step - warmup) / (steps - warmup), at most 1:
  *
  *     constant      peak
  *     linear        peak (1 - (1 - floor) x)
  *     cosine        peak (floor + (1 - floor) (1 + cos(pi x)) / 2)        Loshchilov and Hutter, 2017
- *     inverse_root  peak sqrt(w / max(step, w)), w = max(warmup, 1)       Vaswani et al., 2017; never below peak * floor
- *     piecewise     peak times straight lines between points; from (0, 0) to the first point, level after the last one; the
- *                   points make up their own warm-up
+ *     inverse_root  peak sqrt(w / max(step, w)), w = max(warmup, 1), never below peak floor   Vaswani et al., 2017
+ *     piecewise     peak times straight lines between points: from (0, 0) to the first point, level after the last one;
+ *                   the points make up their own warm-up
  */
 #ifndef SB_TRAINING_SCHEDULE_H
 #define SB_TRAINING_SCHEDULE_H

@@ -1,10 +1,11 @@
 /*
- * Exponential moving average of the weights: a smoother model than the last step's, for evaluation and for what is saved.
+ * Exponential moving average of the weights: a smoother model than the last step's, for evaluation and for what is
+ * saved.
  *
  *     sb_weight_average_new(&average, 0.999, size, pool, &error);
  *     sb_optimizer_step(optimizer, values, gradients, rate);
  *     sb_weight_average_update(average, values);          // a = momentum a + (1 - momentum) values, from a = 0
- *     sb_weight_average_read(average, averaged);          // a / (1 - momentum^updates): without the zero it started from
+ *     sb_weight_average_read(average, averaged);          // a / (1 - momentum^updates): without that 0
  *
  * Thread rule: one thread at a time for an average; it shares the work among the pool's.
  */

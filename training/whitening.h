@@ -1,6 +1,7 @@
 /*
  * Whitening of sentence vectors (Su et al., 2021): a linear map after which the vectors of a corpus have mean 0 and a
- * covariance of 1 in every direction, optionally only the `kept` directions of largest variance. It is folded into the pooler.
+ * covariance of 1 in every direction, optionally only the `kept` directions of largest variance. It is folded into
+ * the pooler.
  *
  *     sb_whitening_new(&whitening, dimensions, &error);
  *     while (...)
@@ -9,8 +10,9 @@
  *     sb_whitening_fold(whitening, new_weight, new_bias, weight, bias, in);
  *     sb_whitening_free(whitening);
  *
- * With the covariance C = U diag(s) U^T (of rows - 1, s falling): y = K (x - mean), K[kept, d] = diag(s^-1/2) U^T cut to
- * its first rows. A row of K may have either sign; here its largest element is positive, so that one corpus gives one K.
+ * With the covariance C = U diag(s) U^T (of rows - 1, s falling): y = K (x - mean), K[kept, d] = diag(s^-1/2) U^T cut
+ * to its first rows. A row of K may have either sign; here its largest element is positive, so that one corpus gives
+ * one K.
  *
  * Thread rule: one thread at a time for a whitening.
  */
@@ -37,8 +39,8 @@ SB_MUST_CHECK enum sb_status sb_whitening_solve(struct sb_whitening *whitening, 
 const double *sb_whitening_mean(const struct sb_whitening *whitening);
 const double *sb_whitening_kernel(const struct sb_whitening *whitening);
 
-/* For a linear pooler x = weight[d, in] h + bias[d]: new_weight[kept, in] and new_bias[kept], whose output is the whitened x.
-   They may not overlap weight and bias. */
+/* For a linear pooler x = weight[d, in] h + bias[d]: new_weight[kept, in] and new_bias[kept], whose output is the
+   whitened x. They may not overlap weight and bias. */
 void sb_whitening_fold(const struct sb_whitening *whitening, float *new_weight, float *new_bias, const float *weight,
                        const float *bias, size_t in);
 

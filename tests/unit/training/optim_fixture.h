@@ -93,8 +93,8 @@ static inline int optim_compare(const struct optim_fixture *fixture, const float
         compared++;
         const float *want = golden_f32(&fixture->golden, name, NULL);
         for (size_t j = 0; j < p->rows * p->columns; j++)
-            ck_assert_msg(fabs((double)values[p->offset + j] - (double)want[j]) <= 1e-5, "%s[%zu]: %.9g, not %.9g", name,
-                          j, (double)values[p->offset + j], (double)want[j]);
+            ck_assert_msg(fabs((double)values[p->offset + j] - (double)want[j]) <= 1e-5, "%s[%zu]: %.9g, not %.9g",
+                          name, j, (double)values[p->offset + j], (double)want[j]);
     }
     return compared;
 }

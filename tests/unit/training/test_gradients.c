@@ -1,4 +1,5 @@
-/* Sums, norms and clipping of gradients over many blocks; bert4keras' mean of two micro-batches is a test of the trainer. */
+/* Sums, norms and clipping of gradients over many blocks; bert4keras' mean of two micro-batches is a test of the
+   trainer. */
 #include "tests/unit/support.h"
 #include "training/gradients.h"
 

@@ -127,8 +127,7 @@ START_TEST(truncated_keeps_std)
 {
     enum { N = 200 * 200 };
     float *x = malloc(N * sizeof *x);
-    struct sb_initialiser initialiser = {
-        .kind = SB_INIT_TRUNCATED_NORMAL, .std = 0.5, .keep_std = true, .seed = 3};
+    struct sb_initialiser initialiser = {.kind = SB_INIT_TRUNCATED_NORMAL, .std = 0.5, .keep_std = true, .seed = 3};
     ck_assert_int_eq(sb_initialise(x, 200, 200, &initialiser, "w", NULL), SB_OK);
     ck_assert_double_eq_tol(moments_of(x, N).std, 0.5, 0.01);
     free(x);
@@ -167,7 +166,12 @@ START_TEST(new_parameters_only)
         {.name = "bert.pooler.dense.bias", .rank = 1, .rows = 1, .columns = 3, .offset = 12, .is_new = true},
         {.name = "cls.transform.LayerNorm.weight", .rank = 1, .rows = 1, .columns = 4, .offset = 15, .is_new = true},
         {.name = "old.weight", .rank = 2, .rows = 2, .columns = 2, .offset = 19},
-        {.name = "bert.embeddings.word_embeddings.weight", .rank = 2, .rows = 5, .columns = 4, .offset = 23, .is_new = true},
+        {.name = "bert.embeddings.word_embeddings.weight",
+         .rank = 2,
+         .rows = 5,
+         .columns = 4,
+         .offset = 23,
+         .is_new = true},
     };
     struct sb_parameters parameters = {items, 5, 43};
     float values[43];

@@ -318,7 +318,8 @@ START_TEST(blocks_add_up)
 {
     const struct sb_parameter *p = &blocks_items[0];
     float *values = numbers(1), *gradients = numbers(2);
-    double *r = calloc(p->rows, sizeof *r), *c = calloc(p->columns, sizeof *c), *u = calloc(p->rows * p->columns, sizeof *u);
+    double *r = calloc(p->rows, sizeof *r), *c = calloc(p->columns, sizeof *c),
+           *u = calloc(p->rows * p->columns, sizeof *u);
     double mean = 0, squares = 0, weights = 0, count = (double)(p->rows * p->columns);
     for (size_t i = 0; i < p->rows; i++)
         for (size_t j = 0; j < p->columns; j++) {
@@ -397,7 +398,8 @@ START_TEST(adafactor_is_small)
     for (int i = 0; i < 2; i++) {
         size_t adamw = bytes_for(vocabularies[i], SB_OPTIMIZER_ADAMW);
         size_t adafactor = bytes_for(vocabularies[i], SB_OPTIMIZER_ADAFACTOR);
-        ck_assert_msg(adafactor * 50 < adamw, "vocabulary %zu: %zu bytes, AdamW %zu", vocabularies[i], adafactor, adamw);
+        ck_assert_msg(adafactor * 50 < adamw, "vocabulary %zu: %zu bytes, AdamW %zu", vocabularies[i], adafactor,
+                      adamw);
     }
 }
 END_TEST
@@ -426,9 +428,9 @@ START_TEST(refuses)
     struct sb_optimizer_options options;
     ck_assert_int_eq(sb_optimizer_options_named(&options, "sgd", NULL), SB_INVALID);
     struct sb_lookahead *lookahead;
-    ck_assert_int_eq(
-        sb_lookahead_new(&lookahead, &(struct sb_lookahead_options){.interval = 0, .rate = 0.5}, f.values, 1, NULL, NULL),
-        SB_INVALID);
+    ck_assert_int_eq(sb_lookahead_new(&lookahead, &(struct sb_lookahead_options){.interval = 0, .rate = 0.5}, f.values,
+                                      1, NULL, NULL),
+                     SB_INVALID);
     struct sb_weight_average *average;
     ck_assert_int_eq(sb_weight_average_new(&average, 1, 1, NULL, NULL), SB_INVALID);
     sb_optimizer_free(NULL);

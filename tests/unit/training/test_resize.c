@@ -1,4 +1,5 @@
-/* Resizing against bert4keras: single tensors, a model loaded with other sizes, a cut vocabulary with compound tokens. */
+/* Resizing against bert4keras: single tensors, a model loaded with other sizes, a cut vocabulary with compound
+   tokens. */
 #include "tests/unit/golden_tensors.h"
 #include "tests/unit/support.h"
 #include "training/resize.h"
@@ -11,13 +12,13 @@
 static void expect_close(const float *got, const float *want, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
-        ck_assert_msg(fabs((double)got[i] - (double)want[i]) <= 1e-6 * fmax(1, fabs((double)want[i])), "%s[%zu]: %.9g, not %.9g", name, i, (double)got[i],
-                      (double)want[i]);
+        ck_assert_msg(fabs((double)got[i] - (double)want[i]) <= 1e-6 * fmax(1, fabs((double)want[i])),
+                      "%s[%zu]: %.9g, not %.9g", name, i, (double)got[i], (double)want[i]);
 }
 
 START_TEST(tensors)
 {
-    static const size_t cases[][4] = {{8, 8, 8, 16}, {8, 12, 16, 24}, {6, 4, 4, 4},  {8, 8, 12, 20},
+    static const size_t cases[][4] = {{8, 8, 8, 16},  {8, 12, 16, 24}, {6, 4, 4, 4},  {8, 8, 12, 20},
                                       {1, 16, 1, 24}, {10, 8, 10, 5},  {4, 6, 9, 13}, {8, 4, 4, 8}};
     struct golden_tensors golden_file = golden_open("init/tensors.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -152,7 +153,8 @@ START_TEST(model)
         ck_assert_uint_eq(count, p->rows * p->columns);
         for (size_t row = 0; row < p->rows; row++)
             for (size_t column = 0; column < p->columns; column++)
-                expect_close(&new.values[p->offset + row * p->columns + column], &want[column * p->rows + row], 1, name);
+                expect_close(&new.values[p->offset + row * p->columns + column], &want[column * p->rows + row], 1,
+                             name);
     }
     free(old.values);
     free(new.values);
@@ -226,8 +228,8 @@ START_TEST(vocabulary)
         const float *want = golden_f32(&golden_file, tables[i].tf, &count);
         ck_assert_uint_eq(count, (keep_count + 3) * tables[i].columns);
         float *out = malloc(count * sizeof *out);
-        ck_assert_int_eq(
-            sb_resize_vocabulary(out, tables[i].columns, table, 200, keep, keep_count, compounds, 3, NULL), SB_OK);
+        ck_assert_int_eq(sb_resize_vocabulary(out, tables[i].columns, table, 200, keep, keep_count, compounds, 3, NULL),
+                         SB_OK);
         expect_close(out, want, count, tables[i].tf);
         free(out);
     }

@@ -156,7 +156,8 @@ static void check_eigen(size_t n, size_t rank)
     ck_assert_int_eq(sb_eigen(vectors, values, n, NULL), SB_OK);
     for (size_t i = 0; i < n; i++) {
         ck_assert(i == 0 || values[i] <= values[i - 1]);
-        ck_assert_msg((values[i] > 0) == (i < rank), "%zu x %zu of rank %zu: value %zu is %g", n, n, rank, i, values[i]);
+        ck_assert_msg((values[i] > 0) == (i < rank), "%zu x %zu of rank %zu: value %zu is %g", n, n, rank, i,
+                      values[i]);
         for (size_t j = 0; j < n; j++) {
             double product = 0, again = 0;
             for (size_t k = 0; k < n; k++) {
