@@ -18,6 +18,7 @@ static const struct {
     {"paraphrase", sb_command_paraphrase, "say texts in other words"},
     {"tokenize", sb_command_tokenize, "show the tokens that a model sees"},
     {"inspect", sb_command_inspect, "say what a model directory holds, and what does not fit"},
+    {"finetune", sb_command_finetune, "train the model on your own examples"},
     {"eval", sb_command_eval, "measure a model on pairs and paraphrases"},
     {"convert", sb_command_convert, "rewrite a model directory as safetensors"},
     {"bench", sb_command_bench, "measure speed"},

@@ -1,0 +1,76 @@
+/*
+ * simbert finetune: what its parts share.
+ *
+ *   finetune.c           the command line, or a job's file, becomes a task; the recipe
+ *   finetune_run.c       the training from beginning, or from its checkpoint, to the model that is saved
+ *   finetune_measure.c   a model measured on files, as a list of numbers with names
+ *   finetune_events.c    what is told meanwhile: a line on the terminal, or JSON lines to the server
+ */
+#ifndef SB_CLI_FINETUNE_H
+#define SB_CLI_FINETUNE_H
+
+#include "base/status.h"
+#include "training/finetune.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is to be done. All borrowed. */
+struct sb_finetune_task {
+    const char *model, *output; /* directories */
+    const char *checkpoints;    /* folder; stays after success only for a job */
+    bool is_job;                /* started by the server: events as JSON lines on standard output */
+    struct sb_recipe *recipe;   /* resolved */
+    int threads;
+    enum sb_dtype dtype;  /* of what is saved */
+    const char *progress; /* SB_PROGRESS_CHOICES */
+};
+
+/* SB_CANCELLED: it was stopped by a signal and can be resumed. */
+SB_MUST_CHECK enum sb_status sb_finetune_run(const struct sb_finetune_task *task, struct sb_error *error);
+
+/* ---- finetune_measure.c ---- */
+
+struct sb_metric {
+    char name[96]; /* "pairs.dev.spearman": file and measure */
+    double value;
+};
+enum { SB_METRICS_MAX = 128 };
+struct sb_metrics {
+    struct sb_metric items[SB_METRICS_MAX];
+    size_t count;
+};
+
+/* Measures the model on the recipe's evaluation files; without any, on a part of its training files (is_training says so). whole:
+   paraphrases and likelihood too, and more examples. */
+SB_MUST_CHECK enum sb_status sb_measure_model(struct sb_metrics *metrics, const char *model,
+                                              const struct sb_recipe *recipe, int threads, bool whole,
+                                              struct sb_error *error);
+bool sb_measures_training_data(const struct sb_recipe *recipe);
+
+/* The mean over the files of one measure ("spearman"); NaN if no file has it. */
+double sb_metrics_mean(const struct sb_metrics *metrics, const char *measure);
+bool sb_metric_falls(const char *measure); /* smaller is better: "nll", "loss" */
+
+/* ---- finetune_events.c ---- */
+
+struct sb_finetune_events {
+    bool as_json, shows_line, is_terminal, shown;
+    int64_t start_ns, shown_ns; /* of this process */
+    uint64_t first_step, steps;
+    uint64_t rows; /* since start_ns */
+    double smoothed_loss;
+};
+struct sb_finetune_events sb_finetune_events_begin(const struct sb_finetune_task *task);
+void sb_finetune_tell_start(struct sb_finetune_events *events, const struct sb_finetune *run, uint64_t step);
+void sb_finetune_tell_step(struct sb_finetune_events *events, const struct sb_trainer_step *step, uint64_t tokens);
+void sb_finetune_tell_metrics(struct sb_finetune_events *events, uint64_t step, const struct sb_metrics *metrics);
+void sb_finetune_tell_checkpoint(struct sb_finetune_events *events, uint64_t step, const char *path);
+void sb_finetune_tell_message(struct sb_finetune_events *events, const char *level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void sb_finetune_tell_done(struct sb_finetune_events *events, const char *model, uint64_t tokens, const char *gate_metric,
+                           double before, double after, bool passed);
+void sb_finetune_tell_failed(struct sb_finetune_events *events, const char *message);
+double sb_finetune_rows_per_second(const struct sb_finetune_events *events);
+
+#endif

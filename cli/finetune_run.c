@@ -1,0 +1,312 @@
+/*
+ * One training run: from the beginning or from its checkpoint to the model that is saved.
+ */
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/finetune.h"
+#include "training/checkpoints.h"
+#include "weights/convert.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int signal_number)
+{
+    stop_asked = 1;
+    signal(signal_number, SIG_DFL); /* the second one does not wait */
+}
+
+struct run {
+    const struct sb_finetune_task *task;
+    const struct sb_recipe *recipe;
+    struct sb_pool *pool;
+    struct sb_parallel *parallel;
+    struct sb_finetune *finetune;
+    struct sb_trainer *trainer;
+    struct sb_finetune_events events;
+    struct sb_metrics before, after;
+    double best;          /* of the evaluations so far; NaN: none */
+    uint64_t best_step, worse; /* evaluations since the best one */
+    bool leads;           /* of several processes the one that writes and tells */
+};
+
+static const char *metric_of(const struct run *r)
+{
+    return r->recipe->gate.metric ? r->recipe->gate.metric : r->recipe->evaluation.metric;
+}
+
+/* a is better than b; anything is better than NaN. */
+static bool is_better(const char *metric, double a, double b)
+{
+    return !isnan(a) && (isnan(b) || (sb_metric_falls(metric) ? a < b : a > b));
+}
+
+/* ---- What a checkpoint keeps beside the trainer's state ---- */
+
+static void put_metrics(struct sb_buffer *out, const struct sb_metrics *metrics)
+{
+    sb_buffer_text(out, "{");
+    for (size_t i = 0; i < metrics->count; i++) {
+        sb_buffer_text(out, i ? "," : "");
+        sb_buffer_json_string(out, metrics->items[i].name, strlen(metrics->items[i].name));
+        sb_buffer_format(out, ":%.17g", metrics->items[i].value);
+    }
+    sb_buffer_text(out, "}");
+}
+
+static void take_metrics(struct sb_metrics *metrics, const cJSON *json)
+{
+    const cJSON *item;
+    metrics->count = 0;
+    cJSON_ArrayForEach(item, json)
+    {
+        if (metrics->count == SB_METRICS_MAX || !cJSON_IsNumber(item))
+            continue;
+        struct sb_metric *m = &metrics->items[metrics->count++];
+        snprintf(m->name, sizeof m->name, "%s", item->string);
+        m->value = item->valuedouble;
+    }
+}
+
+static enum sb_status checkpoint(struct run *r, struct sb_error *error)
+{
+    struct sb_buffer extra = {0};
+    char path[PATH_MAX];
+    uint64_t step = sb_trainer_steps(r->trainer);
+    if (!r->leads)
+        return SB_OK;
+    sb_buffer_text(&extra, "{\"before\":");
+    put_metrics(&extra, &r->before);
+    sb_buffer_format(&extra, ",\"best_step\":%" PRIu64 ",\"worse\":%" PRIu64, r->best_step, r->worse);
+    if (!isnan(r->best))
+        sb_buffer_format(&extra, ",\"best\":%.17g", r->best);
+    sb_buffer_text(&extra, "}");
+    enum sb_status status = extra.failed ? sb_fail(error, SB_NO_MEMORY, "no memory for a checkpoint")
+                                         : sb_trainer_checkpoint(r->trainer, r->task->checkpoints, extra.data,
+                                                                 r->recipe->checkpoint.keep, error);
+    sb_buffer_free(&extra);
+    if (status == SB_OK) {
+        sb_checkpoints_path(path, sizeof path, r->task->checkpoints, step);
+        sb_finetune_tell_checkpoint(&r->events, step, path);
+    }
+    return status;
+}
+
+static void take_extra(struct run *r, const char *extra)
+{
+    cJSON *json = cJSON_Parse(extra);
+    const cJSON *best = cJSON_GetObjectItemCaseSensitive(json, "best"),
+                *step = cJSON_GetObjectItemCaseSensitive(json, "best_step"),
+                *worse = cJSON_GetObjectItemCaseSensitive(json, "worse");
+    take_metrics(&r->before, cJSON_GetObjectItemCaseSensitive(json, "before"));
+    r->best = cJSON_IsNumber(best) ? best->valuedouble : NAN;
+    r->best_step = cJSON_IsNumber(step) ? (uint64_t)step->valuedouble : 0;
+    r->worse = cJSON_IsNumber(worse) ? (uint64_t)worse->valuedouble : 0;
+    cJSON_Delete(json);
+}
+
+/* Goes on from the newest checkpoint, or measures the model and begins. */
+static enum sb_status begin(struct run *r, struct sb_error *error)
+{
+    char *extra = NULL;
+    enum sb_status status = sb_trainer_resume(r->trainer, r->task->checkpoints, &extra, error);
+    if (status == SB_OK && extra)
+        take_extra(r, extra);
+    free(extra);
+    if (r->leads)
+        sb_finetune_tell_start(&r->events, r->finetune, sb_trainer_steps(r->trainer));
+    if (status != SB_NOT_FOUND)
+        return status;
+    if (!r->leads)
+        return SB_OK;
+    if (sb_measures_training_data(r->recipe))
+        sb_finetune_tell_message(&r->events, "info", "no evaluation files: measured on part of the training data");
+    status = sb_measure_model(&r->before, r->task->model, r->recipe, r->task->threads, true, error);
+    if (status == SB_OK)
+        sb_finetune_tell_metrics(&r->events, 0, &r->before);
+    return status;
+}
+
+/* ---- Evaluation on the way ---- */
+
+static void path_beside(const struct run *r, char *path, size_t size, const char *name)
+{
+    snprintf(path, size, "%s/%s", r->task->checkpoints, name);
+}
+
+/* The files of a model directory, one level of folders deep. */
+static void remove_folder(const char *dir)
+{
+    DIR *folder = opendir(dir);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        char path[PATH_MAX];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+        if (unlink(path) != 0)
+            remove_folder(path);
+    }
+    if (folder)
+        closedir(folder);
+    rmdir(dir);
+}
+
+/* The model as it is now becomes the best one when it is; with patience, the last one that was best is what is saved in the end. */
+static enum sb_status judge(struct run *r, const char *evaluated, const struct sb_metrics *metrics)
+{
+    char best[PATH_MAX];
+    double value = sb_metrics_mean(metrics, r->recipe->evaluation.metric);
+    path_beside(r, best, sizeof best, "best");
+    if (!is_better(r->recipe->evaluation.metric, value, r->best)) {
+        r->worse++;
+        return SB_OK;
+    }
+    r->best = value;
+    r->best_step = sb_trainer_steps(r->trainer);
+    r->worse = 0;
+    remove_folder(best);
+    if (rename(evaluated, best) != 0)
+        sb_finetune_tell_message(&r->events, "warn", "%s: can not be kept as the best", evaluated);
+    return SB_OK;
+}
+
+static enum sb_status evaluate(struct run *r, struct sb_error *error)
+{
+    char path[PATH_MAX];
+    struct sb_metrics metrics;
+    if (!r->leads)
+        return SB_OK;
+    path_beside(r, path, sizeof path, "evaluated");
+    enum sb_status status = sb_finetune_save(r->finetune, path, SB_F32, error);
+    if (status == SB_OK)
+        status = sb_measure_model(&metrics, path, r->recipe, r->task->threads, false, error);
+    if (status != SB_OK)
+        return status;
+    sb_finetune_tell_metrics(&r->events, sb_trainer_steps(r->trainer), &metrics);
+    if (r->recipe->evaluation.patience)
+        judge(r, path, &metrics);
+    remove_folder(path);
+    return SB_OK;
+}
+
+/* ---- The loop ---- */
+
+static bool is_due(uint64_t step, uint64_t every, const struct run *r)
+{
+    return step % (every ? every : sb_finetune_steps_in_epoch(r->finetune)) == 0;
+}
+
+/* What all processes decide alike: one that was asked to stop stops all. */
+static bool agrees(struct run *r, bool flag)
+{
+    double votes = flag;
+    sb_parallel_sum_doubles(r->parallel, &votes, 1);
+    return votes > 0;
+}
+
+static enum sb_status train(struct run *r, struct sb_error *error)
+{
+    uint64_t steps = sb_finetune_steps(r->finetune), patience = r->recipe->evaluation.patience;
+    while (sb_trainer_steps(r->trainer) < steps) {
+        struct sb_trainer_step step;
+        enum sb_status status = sb_trainer_step(r->trainer, &step, error);
+        if (status != SB_OK)
+            return status;
+        if (r->leads)
+            sb_finetune_tell_step(&r->events, &step, sb_trainer_tokens(r->trainer));
+        bool last = step.number == steps, stops = agrees(r, stop_asked);
+        if (!last && is_due(step.number, r->recipe->evaluation.every, r))
+            status = evaluate(r, error);
+        if (status == SB_OK && (stops || (!last && is_due(step.number, r->recipe->checkpoint.every, r))))
+            status = checkpoint(r, error);
+        if (status != SB_OK)
+            return status;
+        if (stops)
+            return sb_fail(error, SB_CANCELLED, "stopped at step %" PRIu64 " of %" PRIu64 "; the same command goes on from there",
+                           step.number, steps);
+        if (patience && agrees(r, r->leads && r->worse >= patience)) {
+            sb_finetune_tell_message(&r->events, "info", "stopped early: no better %s since step %" PRIu64,
+                                     r->recipe->evaluation.metric, r->best_step);
+            break;
+        }
+    }
+    return SB_OK;
+}
+
+/* ---- The end ---- */
+
+/* With patience the best one, unless the last is better still. */
+static enum sb_status save(struct run *r, struct sb_error *error)
+{
+    char best[PATH_MAX];
+    path_beside(r, best, sizeof best, "best");
+    if (r->recipe->evaluation.patience && r->best_step && r->best_step < sb_trainer_steps(r->trainer) && r->worse > 0 &&
+        sb_folder_exists(best))
+        return sb_convert(best, r->task->output, r->task->dtype, error);
+    return sb_finetune_save(r->finetune, r->task->output, r->task->dtype, error);
+}
+
+static enum sb_status finish(struct run *r, struct sb_error *error)
+{
+    if (!r->leads)
+        return SB_OK;
+    const char *metric = metric_of(r);
+    enum sb_status status = save(r, error);
+    if (status == SB_OK)
+        status = sb_measure_model(&r->after, r->task->output, r->recipe, r->task->threads, true, error);
+    if (status != SB_OK)
+        return status;
+    sb_finetune_tell_metrics(&r->events, sb_trainer_steps(r->trainer), &r->after);
+    double before = sb_metrics_mean(&r->before, metric), after = sb_metrics_mean(&r->after, metric);
+    double change = sb_metric_falls(metric) ? before - after : after - before;
+    bool passed = isnan(change) || change >= r->recipe->gate.min_change;
+    if (!r->task->is_job)
+        remove_folder(r->task->checkpoints);
+    sb_finetune_tell_done(&r->events, r->task->output, sb_trainer_tokens(r->trainer), metric, before, after, passed);
+    return SB_OK;
+}
+
+static enum sb_status run(struct run *r, struct sb_error *error)
+{
+    enum sb_status status = sb_parallel_start(&r->parallel, error);
+    if (status != SB_OK)
+        return status;
+    r->leads = sb_parallel_rank(r->parallel) == 0;
+    if (!r->leads)
+        r->events.as_json = r->events.shows_line = false;
+    status = sb_finetune_new(&r->finetune, r->recipe, r->task->model, r->pool, r->parallel, error);
+    if (status != SB_OK)
+        return status;
+    r->trainer = sb_finetune_trainer(r->finetune);
+    status = begin(r, error);
+    if (status == SB_OK)
+        status = train(r, error);
+    return status == SB_OK ? finish(r, error) : status;
+}
+
+enum sb_status sb_finetune_run(const struct sb_finetune_task *task, struct sb_error *error)
+{
+    struct run r = {.task = task, .recipe = task->recipe, .best = NAN, .events = sb_finetune_events_begin(task)};
+    struct sb_error own;
+    signal(SIGINT, ask_to_stop);
+    signal(SIGTERM, ask_to_stop);
+    r.pool = sb_pool_new(task->threads);
+    enum sb_status status = run(&r, error ? error : &own);
+    if (status != SB_OK && status != SB_CANCELLED)
+        sb_finetune_tell_failed(&r.events, (error ? error : &own)->message);
+    sb_finetune_free(r.finetune);
+    sb_parallel_stop(r.parallel);
+    sb_pool_free(r.pool);
+    return status;
+}
