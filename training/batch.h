@@ -69,6 +69,7 @@ struct sb_batch_options {
     size_t max_length;      /* tokens of a row, special ones included: 64 */
     enum sb_pair_rule pair_rule;
     bool want_negatives; /* SB_ROWS_SENTENCES: three rows of each triplet */
+    bool binary_scores;  /* scores are 1 from labels of .5 on and for entailment, else 0 */
 
     /* SEQ2SEQ: with this probability a row's source is masked by `mask` and has at most max_length / 2 tokens (RoFormer-Sim: .5). */
     double source_probability;

@@ -252,13 +252,14 @@ static enum sb_status add_denoising(struct sb_batches *b, struct sb_batch *batch
 
 /* ---- Examples ---- */
 
-static void add_scores(struct sb_batch *batch, const struct sb_example *e, size_t number)
+static void add_scores(struct sb_batch *batch, const struct sb_example *e, size_t number, bool binary)
 {
     size_t i = batch->example_count++;
     bool nli = e->kind == SB_DATA_NLI;
     batch->examples[i] = number;
-    batch->scores[i] = nli ? 1 - e->label / 2 : e->label;
-    batch->classes[i] = nli ? 2 + (int32_t)e->label : e->label >= 0.5f;
+    bool positive = nli ? e->label == 0 : e->label >= 0.5f;
+    batch->scores[i] = binary ? (float)positive : nli ? 1 - e->label / 2 : e->label;
+    batch->classes[i] = nli ? 2 + (int32_t)e->label : positive;
     batch->classes_of[i] = nli ? (struct sb_class_range){2, 3} : (struct sb_class_range){0, 2};
 }
 
@@ -277,7 +278,7 @@ enum sb_status sb_batch_add(struct sb_batches *b, struct sb_batch *batch, const 
         default: status = add_sentence(b, batch, members[row], error);
         }
     if (status == SB_OK)
-        add_scores(batch, &b->example, number);
+        add_scores(batch, &b->example, number, b->options.binary_scores);
     else
         sb_fail_context(error, status, "example %zu", number);
     return status;

@@ -218,6 +218,20 @@ static enum sb_status find_format(struct file *f, const struct sb_data_file *fil
     return status;
 }
 
+enum sb_status sb_data_detect(const struct sb_data_file *file, enum sb_data_kind *kind, bool *labelled,
+                              struct sb_error *error)
+{
+    struct file f = {.path = (char *)(uintptr_t)file->path}; /* only read */
+    enum sb_status status = sb_source_open(&f.source, file->path, NULL, SAMPLE_BYTES + 1, true, error);
+    if (status != SB_OK)
+        return status;
+    status = find_format(&f, file, error);
+    *kind = f.format.kind;
+    *labelled = f.format.labelled;
+    sb_source_close(&f.source);
+    return status;
+}
+
 static enum sb_status scan(struct file *f, const struct sb_data_options *options, uint64_t *hash,
                            struct sb_error *error)
 {
@@ -289,7 +303,8 @@ static bool is_positive(const struct file *f, float score)
     switch (f->format.kind) {
     case SB_DATA_PAIRS: return label_of(f, score) >= 0.5f;
     case SB_DATA_NLI: return score == 0;
-    default: return score >= 0; /* scan_line noted -1 for a single text */
+    case SB_DATA_SENTENCES: return true; /* a text means what it means */
+    default: return score >= 0;          /* scan_line noted -1 for a single text */
     }
 }
 
@@ -310,7 +325,8 @@ static enum sb_status open_file(struct file *f, const struct sb_data_file *file,
     f->path = strdup(file->path);
     if (!f->path)
         return sb_fail(error, SB_NO_MEMORY, "no memory to open %s", file->path);
-    enum sb_status status = sb_source_open(&f->source, f->path, options->temporary_folder, options->bytes_max, error);
+    enum sb_status status =
+        sb_source_open(&f->source, f->path, options->temporary_folder, options->bytes_max, false, error);
     if (status == SB_OK)
         status = find_format(f, file, error);
     if (status == SB_OK)

@@ -70,6 +70,10 @@ struct sb_data_options {
 };
 struct sb_data_options sb_data_defaults(void);
 
+/* What a file is, by its first lines; labelled: its pairs have labels. Fails as sb_data_open does. */
+SB_MUST_CHECK enum sb_status sb_data_detect(const struct sb_data_file *file, enum sb_data_kind *kind, bool *labelled,
+                                            struct sb_error *error);
+
 struct sb_data;
 
 /* Checks every line of the files and notes the good ones. Paths are copied. SB_NOT_FOUND, SB_IO: a file can not be read;

@@ -14,9 +14,10 @@ struct sb_source {
     uint64_t size;
 };
 
-/* path ending in .gz or .xz is decompressed into a nameless file in folder. */
+/* path ending in .gz or .xz is decompressed into a nameless file in folder (NULL: $TMPDIR, else /tmp). More than bytes_max bytes are
+   SB_LIMIT, or with beginning are left out. */
 SB_MUST_CHECK enum sb_status sb_source_open(struct sb_source *source, const char *path, const char *folder,
-                                            uint64_t bytes_max, struct sb_error *error);
+                                            uint64_t bytes_max, bool beginning, struct sb_error *error);
 void sb_source_close(struct sb_source *source);
 
 /* Reads up to size bytes at offset; fewer only at the end of the file. path is for messages. */

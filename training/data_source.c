@@ -91,7 +91,7 @@ static enum sb_status write_all(int fd, const char *path, const uint8_t *bytes, 
 
 /* Everything from `from` through the decoder to `to`. */
 static enum sb_status decode(struct decoder *d, enum step step(struct decoder *), int from, int to, const char *path,
-                             uint64_t *size, uint64_t bytes_max, struct sb_error *error)
+                             uint64_t *size, uint64_t bytes_max, bool beginning, struct sb_error *error)
 {
     static const char reasons[][32] = {[STEP_CORRUPT] = "it is damaged or cut short", [STEP_NO_MEMORY] = "no memory"};
     uint8_t in[BLOCK], out[BLOCK];
@@ -111,6 +111,10 @@ static enum sb_status decode(struct decoder *d, enum step step(struct decoder *)
         d->out_size = sizeof out;
         result = step(d);
         size_t made = sizeof out - d->out_size;
+        if (made > bytes_max - *size && beginning) {
+            made = (size_t)(bytes_max - *size);
+            result = STEP_END;
+        }
         if (made > bytes_max - *size)
             return sb_fail(error, SB_LIMIT, "%s has more than %ju bytes decompressed, which is the limit", path,
                            (uintmax_t)bytes_max);
@@ -126,14 +130,14 @@ static enum sb_status decode(struct decoder *d, enum step step(struct decoder *)
 }
 
 static enum sb_status decompress(int from, int to, const char *path, bool xz, uint64_t *size, uint64_t bytes_max,
-                                 struct sb_error *error)
+                                 bool beginning, struct sb_error *error)
 {
     struct decoder d = {.xz = LZMA_STREAM_INIT};
     bool ready = xz ? lzma_stream_decoder(&d.xz, XZ_MEMORY, LZMA_CONCATENATED) == LZMA_OK
                     : inflateInit2(&d.gz, 16 + MAX_WBITS) == Z_OK; /* 16: a gzip header, not zlib's */
     if (!ready)
         return sb_fail(error, SB_NO_MEMORY, "no memory to decompress %s", path);
-    enum sb_status status = decode(&d, xz ? step_xz : step_gz, from, to, path, size, bytes_max, error);
+    enum sb_status status = decode(&d, xz ? step_xz : step_gz, from, to, path, size, bytes_max, beginning, error);
     if (xz)
         lzma_end(&d.xz);
     else
@@ -181,7 +185,7 @@ static enum sb_status open_plain(int *fd, uint64_t *size, const char *path, stru
 }
 
 enum sb_status sb_source_open(struct sb_source *source, const char *path, const char *folder, uint64_t bytes_max,
-                              struct sb_error *error)
+                              bool beginning, struct sb_error *error)
 {
     bool xz = ends_with(path, ".xz"), gz = ends_with(path, ".gz");
     int fd = -1, plain = -1;
@@ -196,13 +200,13 @@ enum sb_status sb_source_open(struct sb_source *source, const char *path, const 
         plain = open_nameless(folder);
         status = plain < 0 ? sb_fail(error, SB_IO, "cannot make a temporary file in %s to decompress %s: %s", folder,
                                      path, strerror(errno))
-                           : decompress(fd, plain, path, xz, &size, bytes_max, error);
+                           : decompress(fd, plain, path, xz, &size, bytes_max, beginning, error);
         if (status != SB_OK)
             goto cleanup;
         close(fd);
         fd = plain;
         plain = -1;
-    } else if (size > bytes_max) {
+    } else if (size > bytes_max && !beginning) {
         status = sb_fail(error, SB_LIMIT, "%s has %ju bytes, more than the limit of %ju", path, (uintmax_t)size,
                          (uintmax_t)bytes_max);
         goto cleanup;
