@@ -18,7 +18,7 @@ struct embed_task {
     size_t dimensions;
 };
 
-static size_t offer(struct sb_task *task, struct sb_batch *batch, size_t max_tokens)
+static size_t offer(struct sb_task *task, struct sb_task_batch *batch, size_t max_tokens)
 {
     struct embed_task *t = (struct embed_task *)task;
     size_t added = 0;
@@ -27,7 +27,7 @@ static size_t offer(struct sb_task *task, struct sb_batch *batch, size_t max_tok
         if (batch->count > 0 && added + length > max_tokens)
             break;
         struct sb_row row = {.ids = t->ids + start, .length = length, .prefix = length, .want = SB_WANT_VECTOR};
-        if (!sb_batch_add(batch, &row, task, t->offered))
+        if (!sb_task_batch_add(batch, &row, task, t->offered))
             break;
         added += length;
     }

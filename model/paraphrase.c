@@ -50,18 +50,18 @@ struct sb_paraphrase_options sb_paraphrase_defaults(void)
 /* ---- offering rows ---- */
 
 /* Adds a row within the caller's budget of tokens; false when it has to wait. */
-static bool put(struct sb_task *task, struct sb_batch *batch, const struct sb_row *row, uint64_t tag, size_t max_tokens,
+static bool put(struct sb_task *task, struct sb_task_batch *batch, const struct sb_row *row, uint64_t tag, size_t max_tokens,
                 size_t *added)
 {
     if (batch->count > 0 && *added + row->length > max_tokens)
         return false;
-    if (!sb_batch_add(batch, row, task, tag))
+    if (!sb_task_batch_add(batch, row, task, tag))
         return false;
     *added += row->length;
     return true;
 }
 
-static bool offer_source(struct paraphrase_task *t, struct sb_batch *batch, size_t max_tokens, size_t *added)
+static bool offer_source(struct paraphrase_task *t, struct sb_task_batch *batch, size_t max_tokens, size_t *added)
 {
     size_t length = t->source.length;
     bool masked = t->source.prompt != t->source.ids;
@@ -79,7 +79,7 @@ static bool offer_source(struct paraphrase_task *t, struct sb_batch *batch, size
     return t->source_offered;
 }
 
-static bool offer_steps(struct paraphrase_task *t, struct sb_batch *batch, size_t max_tokens, size_t *added)
+static bool offer_steps(struct paraphrase_task *t, struct sb_task_batch *batch, size_t max_tokens, size_t *added)
 {
     static const uint8_t target_segment = 1;
     struct sb_decoder_row next;
@@ -105,7 +105,7 @@ static bool offer_steps(struct paraphrase_task *t, struct sb_batch *batch, size_
     return true;
 }
 
-static void offer_vectors(struct paraphrase_task *t, struct sb_batch *batch, size_t max_tokens, size_t *added)
+static void offer_vectors(struct paraphrase_task *t, struct sb_task_batch *batch, size_t max_tokens, size_t *added)
 {
     for (size_t i = 0; i < t->candidates.count; i++) {
         struct sb_paraphrase_candidate *c = &t->candidates.items[i];
@@ -118,7 +118,7 @@ static void offer_vectors(struct paraphrase_task *t, struct sb_batch *batch, siz
     }
 }
 
-static size_t offer(struct sb_task *task, struct sb_batch *batch, size_t max_tokens)
+static size_t offer(struct sb_task *task, struct sb_task_batch *batch, size_t max_tokens)
 {
     struct paraphrase_task *t = (struct paraphrase_task *)task;
     size_t added = 0;

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-enum sb_status sb_batch_new(struct sb_batch **batch, const struct sb_session *session, struct sb_error *error)
+enum sb_status sb_task_batch_new(struct sb_task_batch **batch, const struct sb_session *session, struct sb_error *error)
 {
-    struct sb_batch *b = calloc(1, sizeof *b);
+    struct sb_task_batch *b = calloc(1, sizeof *b);
     *batch = b;
     if (b) {
         b->limits = sb_session_limits(session);
@@ -14,12 +14,12 @@ enum sb_status sb_batch_new(struct sb_batch **batch, const struct sb_session *se
     }
     if (b && b->rows && b->owners && b->tags)
         return SB_OK;
-    sb_batch_free(b);
+    sb_task_batch_free(b);
     *batch = NULL;
     return sb_fail(error, SB_NO_MEMORY, "batch: no memory");
 }
 
-void sb_batch_free(struct sb_batch *batch)
+void sb_task_batch_free(struct sb_task_batch *batch)
 {
     if (!batch)
         return;
@@ -29,12 +29,12 @@ void sb_batch_free(struct sb_batch *batch)
     free(batch);
 }
 
-void sb_batch_reset(struct sb_batch *batch)
+void sb_task_batch_reset(struct sb_task_batch *batch)
 {
     batch->count = batch->tokens = batch->logits = 0;
 }
 
-bool sb_batch_add(struct sb_batch *batch, const struct sb_row *row, struct sb_task *owner, uint64_t tag)
+bool sb_task_batch_add(struct sb_task_batch *batch, const struct sb_row *row, struct sb_task *owner, uint64_t tag)
 {
     size_t logits = row->want & SB_WANT_ALL_LOGITS ? row->length : row->want & SB_WANT_LOGITS ? 1 : 0;
     if (batch->count == batch->limits.max_rows || row->length > batch->limits.max_tokens - batch->tokens ||
@@ -49,7 +49,7 @@ bool sb_batch_add(struct sb_batch *batch, const struct sb_row *row, struct sb_ta
     return true;
 }
 
-void sb_batch_deliver(struct sb_batch *batch)
+void sb_task_batch_deliver(struct sb_task_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct sb_task *owner = batch->owners[i];
@@ -58,7 +58,7 @@ void sb_batch_deliver(struct sb_batch *batch)
     }
 }
 
-size_t sb_task_offer(struct sb_task *task, struct sb_batch *batch, size_t max_tokens)
+size_t sb_task_offer(struct sb_task *task, struct sb_task_batch *batch, size_t max_tokens)
 {
     return task->finished ? 0 : task->class->offer(task, batch, max_tokens);
 }
@@ -77,10 +77,10 @@ void sb_task_fail(struct sb_task *task, enum sb_status status, const char *messa
 
 enum sb_status sb_task_run(struct sb_task *task, struct sb_session *session, struct sb_error *error)
 {
-    struct sb_batch *batch;
-    enum sb_status status = sb_batch_new(&batch, session, error);
+    struct sb_task_batch *batch;
+    enum sb_status status = sb_task_batch_new(&batch, session, error);
     while (status == SB_OK && !task->finished) {
-        sb_batch_reset(batch);
+        sb_task_batch_reset(batch);
         if (sb_task_offer(task, batch, batch->limits.max_tokens) == 0 && !task->finished) {
             status = sb_fail(error, SB_LIMIT, "%s: a row does not fit the session's %zu tokens", task->class->name,
                              batch->limits.max_tokens);
@@ -88,9 +88,9 @@ enum sb_status sb_task_run(struct sb_task *task, struct sb_session *session, str
         }
         status = sb_session_forward(session, batch->rows, batch->count, error);
         if (status == SB_OK)
-            sb_batch_deliver(batch);
+            sb_task_batch_deliver(batch);
     }
-    sb_batch_free(batch);
+    sb_task_batch_free(batch);
     if (status == SB_OK && task->status != SB_OK) {
         status = task->status;
         if (error)

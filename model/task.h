@@ -5,10 +5,10 @@
  *
  *     struct sb_task *task = ...;                          // sb_embed_task_new, sb_paraphrase_task_new
  *     while (!sb_task_finished(task)) {
- *         sb_batch_reset(batch);
+ *         sb_task_batch_reset(batch);
  *         sb_task_offer(task, batch);                       // one or more rows
  *         sb_session_forward(session, batch->rows, batch->count, &error);
- *         sb_batch_deliver(batch);                          // hands each row to its task
+ *         sb_task_batch_deliver(batch);                          // hands each row to its task
  *     }
  *
  * Thread rule: a task and a batch belong to one thread at a time. Nothing depends on how rows are grouped into batches.
@@ -24,27 +24,27 @@
 struct sb_task;
 
 /* Rows gathered for one forward call, within the session's limits. */
-struct sb_batch {
+struct sb_task_batch {
     struct sb_session_options limits;
     struct sb_row *rows;     /* [limits.max_rows] */
     struct sb_task **owners; /* [limits.max_rows]: whose row it is */
     uint64_t *tags;          /* [limits.max_rows]: the owner's own mark */
     size_t count, tokens, logits;
 };
-SB_MUST_CHECK enum sb_status sb_batch_new(struct sb_batch **batch, const struct sb_session *session,
+SB_MUST_CHECK enum sb_status sb_task_batch_new(struct sb_task_batch **batch, const struct sb_session *session,
                                           struct sb_error *error);
-void sb_batch_free(struct sb_batch *batch);
-void sb_batch_reset(struct sb_batch *batch);
+void sb_task_batch_free(struct sb_task_batch *batch);
+void sb_task_batch_reset(struct sb_task_batch *batch);
 /* Adds a copy of row; false (nothing added) when it does not fit any more. */
-bool sb_batch_add(struct sb_batch *batch, const struct sb_row *row, struct sb_task *owner, uint64_t tag);
+bool sb_task_batch_add(struct sb_task_batch *batch, const struct sb_row *row, struct sb_task *owner, uint64_t tag);
 /* After a forward: calls each owner's accept() for its rows in order. */
-void sb_batch_deliver(struct sb_batch *batch);
+void sb_task_batch_deliver(struct sb_task_batch *batch);
 
 struct sb_task_class {
     const char *name; /* "embed", "paraphrase": a label for metrics */
     /* Adds rows that can be computed now, until none is left or the batch is full; at most max_tokens tokens in all, but at
        least one row if the batch was empty. Returns the tokens added. */
-    size_t (*offer)(struct sb_task *task, struct sb_batch *batch, size_t max_tokens);
+    size_t (*offer)(struct sb_task *task, struct sb_task_batch *batch, size_t max_tokens);
     /* Takes the results of one offered row. */
     void (*accept)(struct sb_task *task, uint64_t tag, const struct sb_row *row);
     void (*free)(struct sb_task *task);
@@ -63,7 +63,7 @@ static inline bool sb_task_finished(const struct sb_task *task)
 {
     return task->finished;
 }
-size_t sb_task_offer(struct sb_task *task, struct sb_batch *batch, size_t max_tokens);
+size_t sb_task_offer(struct sb_task *task, struct sb_task_batch *batch, size_t max_tokens);
 void sb_task_free(struct sb_task *task); /* NULL is fine */
 /* Ends it with an error, for example a deadline; results so far are kept. */
 void sb_task_fail(struct sb_task *task, enum sb_status status, const char *message);

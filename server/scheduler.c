@@ -21,7 +21,7 @@ struct line {
 /* What a worker needs to compute for one model. */
 struct desk {
     struct sb_session *session;
-    struct sb_batch *batch;
+    struct sb_task_batch *batch;
     uint64_t used; /* the worker's pass number */
 };
 
@@ -175,7 +175,7 @@ static void return_jobs(struct worker *w, struct line *done)
 
 static void desk_clear(struct desk *desk)
 {
-    sb_batch_free(desk->batch);
+    sb_task_batch_free(desk->batch);
     sb_session_free(desk->session);
     *desk = (struct desk){0};
 }
@@ -203,7 +203,7 @@ static enum sb_status find_desk(struct worker *w, struct sb_model *model, struct
     limits.max_logits = options->max_batch_rows;
     enum sb_status status = sb_session_new(&desk->session, model, &limits, error);
     if (status == SB_OK)
-        status = sb_batch_new(&desk->batch, desk->session, error);
+        status = sb_task_batch_new(&desk->batch, desk->session, error);
     if (status != SB_OK) {
         desk_clear(desk);
         return status;
@@ -213,7 +213,7 @@ static enum sb_status find_desk(struct worker *w, struct sb_model *model, struct
     return SB_OK;
 }
 
-static void offer(struct worker *w, struct sb_batch *batch, size_t i, size_t tokens)
+static void offer(struct worker *w, struct sb_task_batch *batch, size_t i, size_t tokens)
 {
     bool empty = batch->count == 0;
     struct sb_task *task = w->jobs[i]->task;
@@ -234,10 +234,10 @@ static size_t old_share(const struct worker *w)
 /* A new job gets NEW_TOKENS, with which most sentences are done in one pass; the others share what old_share() says. So a pass stays
    short however much long work there is: a sentence that comes waits for one short pass and computes in the next. The first in line
    gets a row in any case, the batch being empty, so that the long work goes on however many sentences come. */
-static void gather(struct worker *w, struct sb_batch *batch)
+static void gather(struct worker *w, struct sb_task_batch *batch)
 {
     size_t budget = w->scheduler->options.max_batch_tokens, old_left = old_share(w);
-    sb_batch_reset(batch);
+    sb_task_batch_reset(batch);
     for (size_t i = 0; i < w->count; i++) {
         struct sb_job *job = w->jobs[i];
         size_t left = budget > batch->tokens ? budget - batch->tokens : 0, most = job->served ? old_left : NEW_TOKENS;
@@ -281,7 +281,7 @@ static void run_pass(struct worker *w, size_t *rows, size_t *tokens)
         s->options.on_pass(s->options.context, *rows, *tokens);
     status = sb_session_forward(desk->session, desk->batch->rows, desk->batch->count, &error);
     if (status == SB_OK)
-        sb_batch_deliver(desk->batch);
+        sb_task_batch_deliver(desk->batch);
     else
         fail_all(w, status, &error);
 }

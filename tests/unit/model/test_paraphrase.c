@@ -151,21 +151,21 @@ static void assert_same(const struct sb_task *a, const struct sb_task *b)
 /* Two tasks share batches of at most max_tokens; the second gets what the first leaves. */
 static void run_together(struct sb_task *a, struct sb_task *b, size_t max_tokens)
 {
-    struct sb_batch *batch;
-    ck_assert_int_eq(sb_batch_new(&batch, session, NULL), SB_OK);
+    struct sb_task_batch *batch;
+    ck_assert_int_eq(sb_task_batch_new(&batch, session, NULL), SB_OK);
     for (int round = 0; !a->finished || !b->finished; round++) {
         struct sb_task *tasks[] = {round % 2 ? a : b, round % 2 ? b : a};
         size_t used = 0;
-        sb_batch_reset(batch);
+        sb_task_batch_reset(batch);
         for (int i = 0; i < 2; i++)
             if (used < max_tokens)
                 used += sb_task_offer(tasks[i], batch, max_tokens - used);
         ck_assert_uint_gt(batch->count, 0);
         ck_assert_int_eq(sb_session_forward(session, batch->rows, batch->count, NULL), SB_OK);
-        sb_batch_deliver(batch);
+        sb_task_batch_deliver(batch);
         ck_assert_int_lt(round, 10000);
     }
-    sb_batch_free(batch);
+    sb_task_batch_free(batch);
 }
 
 START_TEST(whatever_else_runs)
@@ -518,23 +518,23 @@ START_TEST(streaming)
 }
 END_TEST
 
-static void pass(struct sb_task *task, struct sb_batch *batch, bool fail)
+static void pass(struct sb_task *task, struct sb_task_batch *batch, bool fail)
 {
-    sb_batch_reset(batch);
+    sb_task_batch_reset(batch);
     ck_assert_uint_gt(sb_task_offer(task, batch, 512), 0);
     ck_assert_uint_eq(sb_task_offer(task, batch, 512), 0); /* a row is offered once */
     ck_assert_int_eq(sb_session_forward(session, batch->rows, batch->count, NULL), SB_OK);
     if (fail)
         sb_task_fail(task, SB_DEADLINE, "deadline"); /* while its rows are being computed */
-    sb_batch_deliver(batch);
+    sb_task_batch_deliver(batch);
 }
 
 START_TEST(failing_at_any_pass)
 {
     struct sb_paraphrase_options o = options_of(10);
-    struct sb_batch *batch;
+    struct sb_task_batch *batch;
     int passes = 0;
-    ck_assert_int_eq(sb_batch_new(&batch, session, NULL), SB_OK);
+    ck_assert_int_eq(sb_task_batch_new(&batch, session, NULL), SB_OK);
     struct sb_task *task = new_task(question, &o);
     for (; !sb_task_finished(task); passes++)
         pass(task, batch, false);
@@ -551,7 +551,7 @@ START_TEST(failing_at_any_pass)
         ck_assert_uint_eq(sb_task_offer(task, batch, 512), 0);
         sb_task_free(task);
     }
-    sb_batch_free(batch);
+    sb_task_batch_free(batch);
 }
 END_TEST
 

@@ -225,8 +225,8 @@ START_TEST(nothing_is_allocated_while_computing)
 {
     struct sb_model *model = open_model(golden("models/tiny-factorised"));
     struct sb_session *session = new_session(model, 256);
-    struct sb_batch *batch;
-    ck_assert_int_eq(sb_batch_new(&batch, session, NULL), SB_OK);
+    struct sb_task_batch *batch;
+    ck_assert_int_eq(sb_task_batch_new(&batch, session, NULL), SB_OK);
     struct sb_kv_cache *cache;
     ck_assert_int_eq(sb_kv_cache_new(&cache, model, 16, 4, NULL), SB_OK);
     int32_t ids[16];
@@ -242,7 +242,7 @@ START_TEST(nothing_is_allocated_while_computing)
     ck_assert_int_eq(status, SB_OK);
     ck_assert_int_eq(allocations, 0);
     sb_kv_cache_free(cache);
-    sb_batch_free(batch);
+    sb_task_batch_free(batch);
     sb_session_free(session);
     sb_model_release(model);
 }

@@ -40,7 +40,7 @@ static const int32_t *row_of(int32_t id)
     return id < 0 ? bad : good;
 }
 
-static size_t counting_offer(struct sb_task *task, struct sb_batch *batch, size_t max_tokens)
+static size_t counting_offer(struct sb_task *task, struct sb_task_batch *batch, size_t max_tokens)
 {
     struct counting *c = (struct counting *)task;
     size_t added = 0;
@@ -54,7 +54,7 @@ static size_t counting_offer(struct sb_task *task, struct sb_batch *batch, size_
         struct sb_row row = {.ids = row_of(c->id), .length = c->length, .prefix = c->length};
         if (batch->count > 0 && added + c->length > max_tokens)
             break;
-        if (!sb_batch_add(batch, &row, task, c->offered))
+        if (!sb_task_batch_add(batch, &row, task, c->offered))
             break;
         c->offered++;
         added += c->length;
