@@ -41,7 +41,7 @@ system_tokenizer := -lsentencepiece -lstdc++
 system_weights := -lz -lsnappy -lstdc++
 system_model :=
 system_training := -llzma -lz
-system_retrieval := -lsqlite3
+system_retrieval := -lsqlite3 -lstdc++
 system_server := -lmicrohttpd
 system_cli :=
 

@@ -22,8 +22,11 @@ struct sb_collection *sb_collection_new(const struct sb_collection_info *info, i
         free(c);
         return NULL;
     }
+    sb_ann_init(&c->ann);
     c->info = *info;
     c->key = key;
+    c->ann_generation = -1;
+    atomic_init(&c->dropped, false);
     atomic_init(&c->holders, 1);
     return c;
 }
@@ -32,6 +35,7 @@ void sb_collection_release(struct sb_collection *collection)
 {
     if (!collection || atomic_fetch_sub(&collection->holders, 1) > 1)
         return;
+    sb_ann_free(&collection->ann);
     sb_index_free(&collection->index);
     free(collection);
 }
@@ -99,6 +103,24 @@ static struct sb_collection *hold(struct sb_store *store, const char *name, stru
         atomic_fetch_add(&c->holders, 1);
     pthread_rwlock_unlock(&store->list);
     return c;
+}
+
+struct sb_collection **sb_collections_hold(struct sb_store *store, size_t *count)
+{
+    pthread_rwlock_rdlock(&store->list);
+    struct sb_collection **all = malloc((store->count + 1) * sizeof *all);
+    for (*count = 0; all && *count < store->count; ++*count) {
+        all[*count] = store->collections[*count];
+        atomic_fetch_add(&all[*count]->holders, 1);
+    }
+    pthread_rwlock_unlock(&store->list);
+    return all;
+}
+
+void sb_collection_changed(struct sb_store *store, const struct sb_collection *c)
+{
+    if (c->info.search == SB_SEARCH_AUTO && c->index.live >= atomic_load(&store->approximate_from))
+        sb_worker_wake(store);
 }
 
 static enum sb_status load_by_name(struct sb_store *store, const char *name, struct sb_error *error)
@@ -238,8 +260,12 @@ static struct sb_collection_info describe(struct sb_collection *collection)
 {
     struct sb_collection_info info = collection->info;
     pthread_rwlock_rdlock(&collection->index.lock);
-    if (collection->loaded)
+    if (collection->loaded) {
         info.count = (int64_t)collection->index.live;
+        pthread_rwlock_rdlock(&collection->ann.lock);
+        info.is_indexed = collection->ann.ready;
+        pthread_rwlock_unlock(&collection->ann.lock);
+    }
     pthread_rwlock_unlock(&collection->index.lock);
     return info;
 }
@@ -304,8 +330,11 @@ enum sb_status sb_store_drop(struct sb_store *store, const char *collection, str
                          collection, c->info.name);
     if (status == SB_OK)
         status = delete_collection(store, c->key, error);
-    if (status == SB_OK)
+    if (status == SB_OK) {
+        atomic_store(&c->dropped, true);
+        sb_ann_file_remove(store, c);
         forget(store, c);
+    }
     pthread_mutex_unlock(&store->writer);
     return status;
 }

@@ -69,6 +69,8 @@ static enum sb_status load_sentence(struct sb_store *store, struct sb_collection
     if (sb_index_put(index, &sentence, stored, sequence) != row)
         return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has the id of another", store->path,
                        (long long)sequence, c->info.name);
+    if (sqlite3_column_int64(statement, 5) > c->ann_generation)
+        sb_ann_moved(&c->ann, row);
     sb_matrix_get(&index->matrix, row, vector);
     sentence.vector = vector;
     enum sb_status status = sb_sentence_check(&sentence, (size_t)c->info.dimensions, (size_t)sequence, error);
@@ -103,9 +105,9 @@ static enum sb_status load_rows(struct sb_store *store, const char *sql, struct 
 static enum sb_status load_sentences(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
 {
     static const char *const sql[2] = {
-        "SELECT sequence, id, text, metadata, vector FROM sentences"
+        "SELECT sequence, id, text, metadata, vector, generation FROM sentences"
         " WHERE sequence IN (SELECT sequence FROM sentences WHERE collection = ?) ORDER BY sequence",
-        "SELECT sequence, id, text, metadata, other_vector FROM sentences"
+        "SELECT sequence, id, text, metadata, other_vector, generation FROM sentences"
         " WHERE sequence IN (SELECT sequence FROM sentences WHERE collection = ?) ORDER BY sequence"};
     float *vector = malloc((size_t)c->info.dimensions * sizeof *vector);
     enum sb_status status = vector ? load_rows(store, sql[c->current], c, vector, error)
@@ -129,16 +131,20 @@ enum sb_status sb_collection_load(struct sb_store *store, struct sb_collection *
     if (c->loaded)
         return SB_OK;
     /* Nobody looks at the index of a collection that is not loaded: it is filled without its lock. */
+    c->ann_generation = sb_ann_file_generation(store, c);
+    c->ann.tracks = c->ann_generation >= 0;
     enum sb_status status = sb_index_reserve(&c->index, (size_t)c->info.count, 0)
                                 ? load_sentences(store, c, error)
                                 : sb_store_no_memory(store, error);
     if (status != SB_OK) {
         sb_index_clear(&c->index);
+        sb_ann_clear(&c->ann);
         return status;
     }
     pthread_rwlock_wrlock(&c->index.lock);
     c->loaded = true;
     pthread_rwlock_unlock(&c->index.lock);
+    sb_collection_changed(store, c);
     return SB_OK;
 }
 

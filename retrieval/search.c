@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TOP_K = 1000, MAX_QUERIES = 4096 };
+enum { MAX_TOP_K = 1000, MAX_QUERIES = 4096, FILTER_SAMPLE = 200 };
 
 static enum sb_status check_search(const struct sb_search *search, size_t dimensions, struct sb_error *error)
 {
@@ -55,10 +55,33 @@ static bool work_init(struct work *work, const struct sb_index *index, const str
     return true;
 }
 
-/* Under the index's lock. */
-static enum sb_status search_collection(const struct sb_store *store, const struct sb_collection *c,
-                                        const struct sb_search *search, struct sb_search_results *results,
-                                        struct sb_error *error)
+/* The share of sentences that the filter keeps, of some that lie all over the collection. Under the index's lock. */
+static double share_kept(const struct sb_index *index, const struct sb_search *search)
+{
+    size_t step = index->rows / FILTER_SAMPLE + 1, asked = 0, kept = 0;
+    if (!search->keep)
+        return 1;
+    for (size_t row = 0; row < index->rows; row += step)
+        if (sb_index_is_live(index, row)) {
+            asked++;
+            kept += sb_search_keeps(search, index, row);
+        }
+    return asked ? (double)kept / (double)asked : 0;
+}
+
+/* From the approximate index, if there is one and it can serve this search. Under the index's lock. */
+static bool find_approximately(const struct sb_store *store, struct sb_collection *c, const struct sb_search *search,
+                               struct work *work)
+{
+    if (search->exact || !sb_ann_serves(&c->ann, &c->index, search->top_k, 1))
+        return false;
+    double kept = share_kept(&c->index, search);
+    return sb_ann_serves(&c->ann, &c->index, search->top_k, kept) &&
+           sb_ann_search(&c->ann, work->heaps, work->limit, &c->index, store->kernels, &work->queries, search, kept);
+}
+
+enum sb_status sb_search_held(struct sb_store *store, struct sb_collection *c, const struct sb_search *search,
+                              struct sb_search_results *results, bool *approximate, struct sb_error *error)
 {
     const struct sb_index *index = &c->index;
     struct work work;
@@ -67,7 +90,9 @@ static enum sb_status search_collection(const struct sb_store *store, const stru
         return status;
     bool good = work_init(&work, index, search);
     if (good) {
-        sb_scan(work.heaps, work.limit, index, store->kernels, &work.queries, search, 0, index->rows);
+        *approximate = find_approximately(store, c, search, &work);
+        if (!*approximate)
+            sb_scan(work.heaps, work.limit, index, store->kernels, &work.queries, search, 0, index->rows);
         for (size_t q = 0; q < search->queries; q++)
             sb_rescore(&work.heaps[q], index, store->kernels, search, q);
         good = sb_search_results_copy(results, work.heaps, search->queries, index);
@@ -81,10 +106,15 @@ enum sb_status sb_store_search(struct sb_store *store, const char *collection, c
 {
     *results = (struct sb_search_results){0};
     struct sb_collection *c;
+    bool approximate = false, sampled = false;
     enum sb_status status = sb_collection_begin_read(store, collection, &c, error);
-    if (status == SB_OK) {
-        status = search_collection(store, c, search, results, error);
-        sb_collection_end_read(c);
-    }
+    if (status != SB_OK)
+        return status;
+    status = sb_search_held(store, c, search, results, &approximate, error);
+    if (status == SB_OK)
+        sampled = sb_recall_note(&store->recall, c->info.name, (size_t)c->info.dimensions, search, approximate);
+    sb_collection_end_read(c);
+    if (sampled)
+        sb_worker_wake(store);
     return status;
 }

@@ -154,13 +154,17 @@ static size_t show(struct change *c)
 {
     struct sb_index *index = &c->collection->index;
     pthread_rwlock_wrlock(&index->lock);
-    size_t before = index->live;
-    for (size_t i = 0; i < c->n; i++)
-        sb_index_put(index, &c->sentences[i], c->stored + i * c->stored_size, c->sequences[i]);
+    size_t before = index->live, rows = index->rows;
+    for (size_t i = 0; i < c->n; i++) {
+        size_t row = sb_index_put(index, &c->sentences[i], c->stored + i * c->stored_size, c->sequences[i]);
+        if (row < rows)
+            sb_ann_moved(&c->collection->ann, row);
+    }
     size_t added = index->live - before;
     sb_index_tidy(index);
     pthread_rwlock_unlock(&index->lock);
     c->collection->generation = c->generation;
+    sb_collection_changed(c->store, c->collection);
     return added;
 }
 
@@ -242,6 +246,7 @@ static size_t show_deletion(struct change *c)
     sb_index_tidy(index);
     pthread_rwlock_unlock(&index->lock);
     c->collection->generation = c->generation;
+    sb_collection_changed(c->store, c->collection);
     return removed;
 }
 

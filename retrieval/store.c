@@ -43,6 +43,9 @@ static struct sb_store *store_new(const char *path)
     pthread_mutex_init(&store->writer, NULL);
     sb_index_lock_init(&store->list);
     store->lock_file = -1;
+    atomic_init(&store->approximate_from, SB_APPROXIMATE_FROM);
+    sb_recall_init(&store->recall);
+    sb_worker_init(&store->worker);
     return store;
 }
 
@@ -79,6 +82,9 @@ void sb_store_close(struct sb_store *store)
 {
     if (!store)
         return;
+    sb_worker_stop(&store->worker);
+    for (size_t i = 0; i < store->count; i++)
+        sb_ann_finish(store, store->collections[i]);
     for (size_t i = 0; i < store->count; i++)
         sb_collection_release(store->collections[i]);
     free(store->collections);
@@ -86,8 +92,16 @@ void sb_store_close(struct sb_store *store)
     sqlite3_close(store->db);
     if (store->lock_file >= 0)
         close(store->lock_file);
+    sb_worker_free(&store->worker);
+    sb_recall_free(&store->recall);
     pthread_mutex_destroy(&store->writer);
     pthread_rwlock_destroy(&store->list);
     free(store->path);
     free(store);
+}
+
+void sb_store_set_approximate_from(struct sb_store *store, size_t sentences)
+{
+    atomic_store(&store->approximate_from, sentences);
+    sb_worker_wake(store);
 }

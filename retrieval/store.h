@@ -67,6 +67,7 @@ struct sb_collection_info {
     int dimensions;
     enum sb_vectors vectors;
     enum sb_search_kind search;
+    bool is_indexed;    /* searches are approximate now (out only) */
     int64_t count;      /* sentences (out only) */
     int64_t created_at; /* Unix seconds (out only) */
 };
@@ -169,5 +170,19 @@ void sb_search_results_free(struct sb_search_results *results);
 SB_MUST_CHECK enum sb_status sb_store_search(struct sb_store *store, const char *collection,
                                              const struct sb_search *search, struct sb_search_results *results,
                                              struct sb_error *error);
+
+/* Collections of so many sentences and more, whose search is SB_SEARCH_AUTO, get an approximate index, built in the
+   background. Default: SB_APPROXIMATE_FROM, where it begins to be faster (bench/README.md). */
+enum { SB_APPROXIMATE_FROM = 50000 };
+void sb_store_set_approximate_from(struct sb_store *store, size_t sentences);
+
+/* Counts since the store was opened. Recall of approximate searches: found / expected, of the samples that were repeated
+   exactly in the background. */
+struct sb_search_stats {
+    uint64_t exact, approximate; /* queries */
+    uint64_t samples;            /* queries that were checked */
+    uint64_t expected, found;    /* sentences */
+};
+void sb_store_search_stats(struct sb_store *store, struct sb_search_stats *stats);
 
 #endif

@@ -6,6 +6,7 @@
  *   list     the arrays of collections and aliases, while a name is looked up: read by every call, written by those that
  *            change them
  *   index    one collection's sentences in memory (retrieval/index.h): written only once a change is on disk
+ *   ann      its approximate index (retrieval/ann.h)
  *
  * A call that reads keeps its collection by counting itself among the holders, not by a lock on the list: a long search
  * holds up neither create nor drop, and a dropped collection lives until the last search in it is done.
@@ -14,8 +15,11 @@
 #define SB_RETRIEVAL_STORE_IMPL_H
 
 #include "kernels/scores.h"
+#include "retrieval/ann.h"
 #include "retrieval/index.h"
+#include "retrieval/recall.h"
 #include "retrieval/store.h"
+#include "retrieval/worker.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -28,7 +32,10 @@ struct sb_collection {
     int current;                    /* which column of sentences holds the vectors: 0 vector, 1 other_vector */
     atomic_size_t holders;          /* the list, and each call that reads; the last one frees it */
     bool loaded; /* its sentences are in the index. Read under `writer` or `index`, changed under both */
+    atomic_bool dropped;
     struct sb_index index;
+    int64_t ann_generation; /* of the approximate index's file when the sentences were read */
+    struct sb_ann ann;
 };
 
 struct sb_store {
@@ -42,6 +49,9 @@ struct sb_store {
     size_t count;
     struct sb_alias *aliases; /* [alias_count], sorted by name */
     size_t alias_count;
+    atomic_size_t approximate_from; /* sentences */
+    struct sb_recall recall;
+    struct sb_worker worker;
 };
 
 /* Turns SQLite's code into ours, with the file and SQLite's words. */
@@ -73,6 +83,10 @@ SB_MUST_CHECK enum sb_status sb_sentence_check(const struct sb_sentence *sentenc
 /* collections.c. The list under `writer`, or before anybody else knows the store. */
 enum sb_status sb_store_no_memory(const struct sb_store *store, struct sb_error *error);
 SB_MUST_CHECK enum sb_status sb_collection_info_check(const struct sb_collection_info *info, struct sb_error *error);
+/* Tells the worker if it may have something to do for the collection. Under `writer`. */
+void sb_collection_changed(struct sb_store *store, const struct sb_collection *c);
+/* All of them, each held; free() the array and release each. NULL: no memory. */
+struct sb_collection **sb_collections_hold(struct sb_store *store, size_t *count);
 struct sb_collection *sb_collection_new(const struct sb_collection_info *info, int64_t key); /* NULL: no memory */
 void sb_collection_release(struct sb_collection *collection);                                /* NULL is fine */
 /* By its name or an alias; NULL with the error set to SB_NOT_FOUND. */
@@ -85,6 +99,12 @@ void sb_collection_add(struct sb_store *store, struct sb_collection *collection)
 SB_MUST_CHECK enum sb_status sb_collection_begin_read(struct sb_store *store, const char *name,
                                                       struct sb_collection **collection, struct sb_error *error);
 void sb_collection_end_read(struct sb_collection *collection);
+
+/* search.c: sb_store_search of a collection that is held. */
+SB_MUST_CHECK enum sb_status sb_search_held(struct sb_store *store, struct sb_collection *c,
+                                            const struct sb_search *search, struct sb_search_results *results,
+                                            bool *approximate, struct sb_error *error);
+
 /* 1 to SB_COLLECTION_NAME_MAX bytes of what a collection or an alias may be called. */
 SB_MUST_CHECK enum sb_status sb_collection_name_check(const char *name, struct sb_error *error);
 

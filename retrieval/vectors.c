@@ -223,3 +223,34 @@ void sb_matrix_scan(float *scores, size_t ld, const struct sb_matrix *m, const s
             }
     }
 }
+
+/* Each row lies somewhere else: its cache lines are asked for before they are needed. */
+static void prefetch_row(const struct sb_matrix *m, size_t row)
+{
+    const char *at = main_row(m, row);
+    for (size_t i = 0; i < m->dimensions * element_size(m->form); i += 64)
+        __builtin_prefetch(at + i);
+}
+
+void sb_matrix_gather(float *scores, const struct sb_matrix *m, const struct sb_score_kernels *k, const uint32_t *which,
+                      size_t count, const struct sb_queries *queries, size_t q)
+{
+    enum { AT_ONCE = 64 };
+    size_t n = m->dimensions;
+    const float *scales = m->scales.data;
+    if (!has_scale(m->form)) {
+        for (size_t i = 0; i < count; i++) {
+            if (i + 1 < count)
+                prefetch_row(m, which[i + 1]);
+            scores[i] = sb_matrix_dot(m, k, which[i], queries->vectors + q * n);
+        }
+        return;
+    }
+    for (size_t first = 0; first < count; first += AT_ONCE) {
+        int32_t sums[AT_ONCE];
+        size_t some = count - first < AT_ONCE ? count - first : AT_ONCE;
+        k->gather_int8(sums, m->main.data, which + first, some, queries->bytes + q * n, n);
+        for (size_t i = 0; i < some; i++)
+            scores[first + i] = queries->scales[q] * scales[which[first + i]] * (float)sums[i];
+    }
+}

@@ -19,6 +19,10 @@
 #include "retrieval/region.h"
 #include "retrieval/store.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct sb_matrix {
     enum sb_vectors form;
     size_t dimensions;
@@ -57,5 +61,11 @@ void sb_queries_free(struct sb_queries *queries);
    with both of them rounded to 8 bits in int16 and int8. ld at least rows. */
 void sb_matrix_scan(float *scores, size_t ld, const struct sb_matrix *matrix, const struct sb_score_kernels *kernels,
                     size_t first, size_t rows, const struct sb_queries *queries, size_t q_first, size_t q_count);
+/* The same for the rows which[count] and one query. */
+void sb_matrix_gather(float *scores, const struct sb_matrix *matrix, const struct sb_score_kernels *kernels,
+                      const uint32_t *which, size_t count, const struct sb_queries *queries, size_t q);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -161,8 +161,8 @@ START_TEST(an_id_that_stands_twice_in_the_file_is_refused)
     sb_store_close(open_with("a.db", "faq"));
     change_file("a.db",
                 "DROP TABLE sentences; CREATE TABLE sentences (sequence INTEGER PRIMARY KEY, collection INTEGER,"
-                " id TEXT, text TEXT, metadata TEXT, vector BLOB); INSERT INTO sentences VALUES"
-                " (1, 1, '1', 'x', '{}', zeroblob(28)), (2, 1, '1', 'y', '{}', zeroblob(28))");
+                " id TEXT, text TEXT, metadata TEXT, vector BLOB, generation INTEGER); INSERT INTO sentences VALUES"
+                " (1, 1, '1', 'x', '{}', zeroblob(28), 0), (2, 1, '1', 'y', '{}', zeroblob(28), 0)");
     refuse_file("a.db", SB_CORRUPT, "sentence 2 of collection 'faq' has the id of another");
 }
 END_TEST
