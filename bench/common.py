@@ -54,11 +54,16 @@ def write_section(mark, lines, dry_run=False):
 
 
 class Server:
-    """simbert serve on a free port and one core, without the cache of vectors: every text is computed. A context manager."""
+    """simbert serve on a free port, with the options given. A context manager."""
 
-    def __init__(self, arguments, *more):
-        self.command = ["taskset", "-c", str(arguments.core), arguments.simbert, "serve", "--port", "0", "--threads", "1",
-                        "--model", arguments.model, "--vector-cache-bytes", "0", *more]
+    def __init__(self, arguments, *more, before=()):
+        self.command = [*before, arguments.simbert, "serve", "--port", "0", "--model", arguments.model, *more]
+
+    @classmethod
+    def on_one_core(cls, arguments, *more):
+        """Without the cache of vectors: every text is computed."""
+        return cls(arguments, "--threads", "1", "--vector-cache-bytes", "0", *more,
+                   before=("taskset", "-c", str(arguments.core)))
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()

@@ -66,7 +66,7 @@ class Phases:
 
 
 def measure(arguments, dtype, texts):
-    with Server(arguments, "--dtype", dtype) as server:
+    with Server.on_one_core(arguments, "--dtype", dtype) as server:
         phases = Phases(server, texts, arguments.count)
         pairs = [phases.pair() for _ in range(arguments.pairs)]
     columns = [[quantile(phase, p) * 1e3 for phase in phases] for phases in zip(*pairs) for p in (0.5, 0.99)]

@@ -81,13 +81,14 @@ def write_random_bert(source, out):
 
 def write_random_bart(words, bert, out):
     ids = {word: i for i, word in enumerate(words)}
+    # The last three: CTranslate2 asks for them, newer transformers no longer add them.
     config = transformers.BartConfig(
         vocab_size=len(words), d_model=bert.hidden_size, encoder_layers=bert.num_hidden_layers,
         decoder_layers=bert.num_hidden_layers, encoder_attention_heads=bert.num_attention_heads,
         decoder_attention_heads=bert.num_attention_heads, encoder_ffn_dim=bert.intermediate_size,
         decoder_ffn_dim=bert.intermediate_size, max_position_embeddings=bert.max_position_embeddings, pad_token_id=0,
         bos_token_id=ids["[CLS]"], eos_token_id=ids["[SEP]"], decoder_start_token_id=ids["[CLS]"], forced_eos_token_id=None,
-        forced_bos_token_id=None)
+        forced_bos_token_id=None, normalize_before=False, normalize_embedding=True, add_final_layer_norm=False)
     torch.manual_seed(0)
     transformers.BartForConditionalGeneration(config).save_pretrained(out / "bart")
     transformers.BertTokenizerFast(vocab=str(out / "vocab.txt"), bos_token="[CLS]", eos_token="[SEP]").save_pretrained(out / "bart")

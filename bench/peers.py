@@ -1,6 +1,6 @@
 """Times one competitor on one thread, by the processor time that it takes, and prints one JSON line of results.
 
-    peers.py onnxruntime|ctranslate2|tokenizers|transformers|... --models DIR --sentences FILE
+    peers.py onnxruntime|ctranslate2|tokenizers|transformers|... --models DIR --sentences FILE --long-texts FILE --sources FILE
 
 DIR is what models.py wrote. Each is measured as `simbert bench` measures itself: after a warm-up, tokenization
 included."""
@@ -21,7 +21,8 @@ import numpy as np
 LONGEST = 512
 BATCH_SIZES = (1, 4, 8, 16, 32)
 COMPARED = 300  # vectors that --save writes
-SAMPLES, NEW_TOKENS, TOP_K = 20, 12, 5
+SAMPLES, BEAMS, NEW_TOKENS, REQUESTS = 20, 4, 12, 20
+SAMPLING = {"top_k": {"top_k": 5, "top_p": 1.0}, "top_p": {"top_k": 0, "top_p": 0.95}}
 
 
 def tokenizer(models):
@@ -147,35 +148,78 @@ def tokenize(models, sentences):
     return {"sentences_per_second": len(sentences) / seconds(lambda: encode.encode_batch(sentences))}
 
 
-def paraphrase(models, sentences):
+class TransformersWriter:
     """The model as a causal one: source and samples in one left-to-right mask. SimBERT lets the source look both ways, which
     transformers cannot express with a cache; the work is the same but for masked scores among the source's tokens."""
-    import torch
-    import transformers
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    config = transformers.BertConfig.from_pretrained(models / "hf", is_decoder=True)
-    network = transformers.BertLMHeadModel.from_pretrained(models / "hf", config=config).eval()
-    encode = tokenizer(models)
-    options = {"do_sample": True, "top_k": TOP_K, "num_return_sequences": SAMPLES, "use_cache": True, "pad_token_id": 0,
-               "eos_token_id": encode.token_to_id("[SEP]"), "min_new_tokens": NEW_TOKENS, "max_new_tokens": NEW_TOKENS}
 
-    def run(text):
-        ids = torch.tensor([encode.encode(text).ids])
-        with torch.inference_mode():
-            made = network.generate(ids, attention_mask=torch.ones_like(ids), **options)
-        assert made.shape == (SAMPLES, ids.shape[1] + NEW_TOKENS), made.shape
+    def __init__(self, folder):
+        import torch
+        import transformers
+        self.torch = torch
+        torch.set_num_threads(1)
+        transformers.logging.set_verbosity_error()
+        config = transformers.BertConfig.from_pretrained(folder, is_decoder=True)
+        self.network = transformers.BertLMHeadModel.from_pretrained(folder, config=config).eval()
 
-    run(sentences[0])
-    return {"request_seconds": statistics.median(seconds(lambda text=text: run(text)) for text in sentences[:20])}
+    def write(self, encoding, rows, **options):
+        ids = self.torch.tensor([encoding.ids])
+        with self.torch.inference_mode():
+            made = self.network.generate(ids, attention_mask=self.torch.ones_like(ids), num_return_sequences=rows, use_cache=True,
+                                         pad_token_id=0, eos_token_id=encoding.ids[-1], min_new_tokens=NEW_TOKENS,
+                                         max_new_tokens=NEW_TOKENS, **options)
+        return [row[len(encoding.ids):] for row in made]
+
+    def sample(self, encoding, top_k, top_p):
+        return self.write(encoding, SAMPLES, do_sample=True, top_k=top_k, top_p=top_p)
+
+    def beam(self, encoding):
+        return self.write(encoding, 1, do_sample=False, num_beams=BEAMS)
+
+
+class Ctranslate2Writer:
+    """A BART: encoder and decoder, each of as many layers."""
+
+    def __init__(self, folder, quantization):
+        import ctranslate2
+        self.translator = ctranslate2.Translator(str(folder / f"ctranslate2-{quantization}"), device="cpu",
+                                                 compute_type=quantization, inter_threads=1, intra_threads=1)
+
+    def write(self, encoding, **options):
+        return self.translator.translate_batch([encoding.tokens], min_decoding_length=NEW_TOKENS, max_decoding_length=NEW_TOKENS,
+                                               **options)[0].hypotheses
+
+    def sample(self, encoding, top_k, top_p):
+        return self.write(encoding, beam_size=1, num_hypotheses=SAMPLES, sampling_topk=top_k, sampling_topp=top_p)
+
+    def beam(self, encoding):
+        return self.write(encoding, beam_size=BEAMS)
+
+
+WRITERS = {"transformers": TransformersWriter, "ctranslate2-writes": lambda folder: Ctranslate2Writer(folder, "float32"),
+           "ctranslate2-writes-int8": lambda folder: Ctranslate2Writer(folder, "int8")}
+
+
+def paraphrase(kind, models, sources):
+    """Seconds of a request: SAMPLES of NEW_TOKENS tokens each, or the best of BEAMS."""
+    writer = kind(models / "generator")
+    encodings = tokenizer(models).encode_batch(sources[:REQUESTS])
+
+    def median(write, rows):
+        made = write(encodings[0])
+        assert len(made) == rows and all(len(row) == NEW_TOKENS for row in made), made
+        return statistics.median(seconds(lambda e=e: write(e)) for e in encodings)
+
+    result = {f"{name}_seconds": median(lambda e, o=options: writer.sample(e, **o), SAMPLES) for name, options in SAMPLING.items()}
+    return result | {"beam_seconds": median(writer.beam, 1)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peer", choices=[*EMBEDDERS, "tokenizers", "transformers"])
+    parser.add_argument("peer", choices=[*EMBEDDERS, "tokenizers", *WRITERS])
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--sentences", type=Path, required=True)
     parser.add_argument("--long-texts", type=Path, required=True)
+    parser.add_argument("--sources", type=Path, required=True, help="what to paraphrase")
     parser.add_argument("--batch-size", type=int, help="sentences a batch (default: the fastest of some)")
     parser.add_argument("--long-batch-size", type=int, help="long texts a batch (default: the fastest of some)")
     parser.add_argument("--save", type=Path, help="write the vectors to this .npy file")
@@ -185,8 +229,11 @@ def main():
     if arguments.peer in EMBEDDERS:
         result = embed(EMBEDDERS[arguments.peer], arguments.models, sentences, long_texts, arguments.batch_size,
                        arguments.long_batch_size, arguments.save)
+    elif arguments.peer in WRITERS:
+        sources = arguments.sources.read_text(encoding="utf-8").splitlines()
+        result = paraphrase(WRITERS[arguments.peer], arguments.models, sources)
     else:
-        result = {"tokenizers": tokenize, "transformers": paraphrase}[arguments.peer](arguments.models, sentences)
+        result = tokenize(arguments.models, sentences)
     print(json.dumps(result))
 
 

@@ -3,12 +3,9 @@
 A repeat measures every program once, so that what else the machine does meets all of them; a ratio is taken within a repeat,
 and the table shows medians over the repeats. Time is processor time, everybody's: on one thread of an idle core that is the
 time on the clock, and on a busy machine it leaves out what others took."""
-import argparse
 import importlib.metadata
 import json
-import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -16,17 +13,20 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "bench" / "README.md"
+from common import ROOT, options, sentences, write_section
+
 F32, BF16, INT8 = ("onnxruntime", "onnxruntime-fused", "ctranslate2"), ("openvino-bf16",), ("ctranslate2-int8",)
 EMBEDDERS = F32 + BF16 + INT8
-PEERS = EMBEDDERS + ("tokenizers", "transformers")
+WRITERS = ("ctranslate2-writes", "ctranslate2-writes-int8", "transformers")
+PEERS = EMBEDDERS + ("tokenizers",) + WRITERS
 TITLES = {"onnxruntime": "onnxruntime", "onnxruntime-fused": "onnxruntime, fused graph",
           "ctranslate2": "ctranslate2, sorted by the caller", "openvino-bf16": "openvino",
           "ctranslate2-int8": "ctranslate2, sorted by the caller", "tokenizers": "tokenizers",
-          "transformers": "transformers"}
+          "transformers": "transformers", "ctranslate2-writes": "ctranslate2", "ctranslate2-writes-int8": "ctranslate2"}
 DTYPES = ("f32", "bf16", "int8")
 LONG_TEXTS, LONG_CHARACTERS = 200, 207  # and [CLS] and [SEP]
+SOURCES, SOURCE_TOKENS = 20, 13         # [CLS] and [SEP] included
+MODES = {"top_k 5": "top_k", "top_p 0.95": "top_p", "beam 4": "beam"}
 
 # What is measured: title, unit, simbert's value, the competitors' field, who is measured, is less better?
 ROWS = (
@@ -40,16 +40,37 @@ ROWS = (
     ("the same, bf16", "tokens/s", "long-bf16", "long_tokens_per_second", BF16, False),
     ("the same, int8", "tokens/s", "long-int8", "long_tokens_per_second", INT8, False),
     ("Tokenizing", "sentences/s", "tokenize", "sentences_per_second", ("tokenizers",), False),
-    ("Paraphrasing: 20 samples of 12 tokens", "ms", "paraphrase", "request_seconds", ("transformers",), True),
+    ("20 samples of 12 tokens, top-k 5, f32", "ms", "top_k-f32", "top_k_seconds", ("ctranslate2-writes", "transformers"), True),
+    ("the same, int8", "ms", "top_k-int8", "top_k_seconds", ("ctranslate2-writes-int8",), True),
+    ("20 samples of 12 tokens, top-p 0.95, f32", "ms", "top_p-f32", "top_p_seconds", ("ctranslate2-writes", "transformers"), True),
+    ("the same, int8", "ms", "top_p-int8", "top_p_seconds", ("ctranslate2-writes-int8",), True),
+    ("4 beams, 12 tokens, f32", "ms", "beam-f32", "beam_seconds", ("ctranslate2-writes", "transformers"), True),
+    ("the same, int8", "ms", "beam-int8", "beam_seconds", ("ctranslate2-writes-int8",), True),
 )
 
 
 class Bench:
-    def __init__(self, arguments, sentences, work):
+    def __init__(self, arguments, texts, work):
         self.simbert, self.model, self.core = arguments.simbert, arguments.model, str(arguments.core)
-        self.models, self.sentences, self.work = arguments.models, sentences, work
+        self.models, self.work = arguments.models, work
         self.options = {name: () for name in PEERS}
-        self.long_texts = write_long_texts(sentences, work)
+        self.sentences = self.write("sentences", texts)
+        self.long_texts = self.write("long", long_texts(texts))
+        self.sources = self.write("sources", self.choose_sources())
+
+    def write(self, name, lines):
+        path = self.work / f"{name}.txt"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    def choose_sources(self):
+        """The first sentences of SOURCE_TOKENS tokens, all the same amount of work."""
+        tokens = self.run(self.simbert, "tokenize", "--model", self.model, "--json", "--input", self.sentences).splitlines()
+        texts = self.sentences.read_text(encoding="utf-8").splitlines()
+        chosen = [text for text, line in zip(texts, tokens) if len(json.loads(line)["ids"]) == SOURCE_TOKENS][:SOURCES]
+        if not chosen:
+            sys.exit(f"script/bench: no sentence has {SOURCE_TOKENS} tokens")
+        return chosen
 
     def run(self, *command):
         done = subprocess.run(["taskset", "-c", self.core, *map(str, command)], stdout=subprocess.PIPE, check=True,
@@ -58,13 +79,14 @@ class Bench:
 
     def peer(self, name, *options):
         output = self.run(sys.executable, ROOT / "bench" / "peers.py", name, "--models", self.models, "--sentences",
-                          self.sentences, "--long-texts", self.long_texts, *options)
+                          self.sentences, "--long-texts", self.long_texts, "--sources", self.sources, *options)
         return json.loads(output.splitlines()[-1])
 
-    def ours(self, what, *options, texts=None):
-        output = self.run(self.simbert, "bench", what, "--model", self.model, "--input", texts or self.sentences,
+    def ours(self, what, *options, texts=None, model=None):
+        """The objects that simbert bench prints."""
+        output = self.run(self.simbert, "bench", what, "--model", model or self.model, "--input", texts or self.sentences,
                           "--threads", 1, "--json", *options)
-        return json.loads(output.splitlines()[0])
+        return [json.loads(line) for line in output.splitlines()]
 
     def vectors(self, dtype):
         import numpy as np
@@ -89,25 +111,23 @@ class Bench:
     def repeat(self):
         values = {}
         for dtype in DTYPES:
-            short = self.ours("embed", "--repeat", 1, "--dtype", dtype)
-            long = self.ours("embed", "--repeat", 1, "--dtype", dtype, texts=self.long_texts)
+            short, = self.ours("embed", "--repeat", 1, "--dtype", dtype)
+            long, = self.ours("embed", "--repeat", 1, "--dtype", dtype, texts=self.long_texts)
             values[f"embed-{dtype}"] = short["tokens"] / short["cpu_seconds"]
             values[f"single-{dtype}"] = short["latency_cpu_ms_p50"] / 1e3
             values[f"long-{dtype}"] = long["tokens"] / long["cpu_seconds"]
-        tokenize = self.ours("tokenize", "--repeat", 11)
+            for mode in self.ours("paraphrase", "--repeat", 1, "--dtype", dtype, texts=self.sources, model=self.models / "generator"):
+                values[f"{MODES[mode['mode']]}-{dtype}"] = mode["writing_cpu_ms_p50"] / 1e3
+        tokenize, = self.ours("tokenize", "--repeat", 11)
         values["tokenize"] = tokenize["texts"] / tokenize["cpu_seconds"]
-        values["paraphrase"] = self.ours("paraphrase", "--repeat", 1, "--count", 20)["cpu_ms_p50"] / 1e3
         return values, {name: self.peer(name, *self.options[name]) for name in PEERS}
 
 
-def write_long_texts(sentences, work):
+def long_texts(texts):
     """Texts of LONG_CHARACTERS ideographs each, made of the sentences one behind the other."""
-    characters = [c for c in sentences.read_text(encoding="utf-8") if "\u4e00" <= c <= "\u9fff"]
+    characters = [c for c in "".join(texts) if "\u4e00" <= c <= "\u9fff"]
     characters *= LONG_TEXTS * LONG_CHARACTERS // len(characters) + 1
-    path = work / "long.txt"
-    path.write_text("".join("".join(characters[i * LONG_CHARACTERS:(i + 1) * LONG_CHARACTERS]) + "\n"
-                            for i in range(LONG_TEXTS)), encoding="utf-8")
-    return path
+    return ["".join(characters[i * LONG_CHARACTERS:(i + 1) * LONG_CHARACTERS]) for i in range(LONG_TEXTS)]
 
 
 def figure(value, unit):
@@ -133,50 +153,20 @@ def processor():
     return platform.machine()
 
 
-def write(lines):
-    """Puts the lines between README's marks."""
-    text = README.read_text(encoding="utf-8")
-    body = "<!-- figures -->\n" + "\n".join(lines) + "\n<!-- /figures -->"
-    text = re.sub(r"<!-- figures -->.*<!-- /figures -->", lambda _: body, text, flags=re.DOTALL)
-    README.write_text(text, encoding="utf-8")
-
-
-def take_sentences(arguments, work):
-    """The input, repeated or cut to the number of sentences asked for, in a file that all programs read."""
-    if arguments.input:
-        text = arguments.input.read_text(encoding="utf-8")
-    else:
-        text = subprocess.run([arguments.simbert, "bench", "texts", "--count", str(arguments.count)], stdout=subprocess.PIPE,
-                              check=True, encoding="utf-8").stdout
-    lines = [line for line in text.splitlines() if line]
-    if not lines:
-        sys.exit(f"script/bench: no sentences in {arguments.input}")
-    chosen = (lines * (arguments.count // len(lines) + 1))[:arguments.count]
-    path = work / "sentences.txt"
-    path.write_text("\n".join(chosen) + "\n", encoding="utf-8")
-    return path
-
-
 def main():
-    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
-    parser.add_argument("--input", type=Path, help="sentences, one a line (default simbert bench texts)")
+    parser = options(__doc__)
     parser.add_argument("--input-name", default="simbert bench texts", help="what the table calls them")
     parser.add_argument("--count", type=int, default=2000, help="sentences (default 2000)")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)),
-                        help="the core to run on (default the last)")
-    parser.add_argument("--model", type=Path, default=ROOT / "models" / "simbert-small-zh")
-    parser.add_argument("--simbert", type=Path, default=ROOT / "build" / "simbert")
     parser.add_argument("--models", type=Path,
                         help="folder of the competitors' model files (default below build/bench-models)")
-    parser.add_argument("--dry-run", action="store_true", help="print the table, leave bench/README.md alone")
     arguments = parser.parse_args()
     arguments.models = arguments.models or ROOT / "build" / "bench-models" / arguments.model.name
 
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        bench = Bench(arguments, take_sentences(arguments, work), work)
-        last = arguments.models / "ctranslate2" / "model.bin"
+        bench = Bench(arguments, sentences(arguments, arguments.count), work)
+        last = arguments.models / "generator" / "ctranslate2-int8" / "model.bin"
         if not last.exists() or last.stat().st_mtime < (arguments.model / "model.safetensors").stat().st_mtime:
             bench.run(sys.executable, ROOT / "bench" / "models.py", arguments.model, arguments.models)
         lowest = bench.check()
@@ -193,10 +183,7 @@ def main():
     about = (f"{ours} beside {versions}. {processor()}, one core, {date.today()}. {arguments.count:,} sentences "
              f"({arguments.input_name}), {arguments.repeats} repeats. Lowest cosine to simbert's f32 vectors: "
              + ", ".join(f"{name} {cosine:.6f}" for name, cosine in lowest.items()) + ".")
-    lines = table(repeats) + ["", about]
-    print("\n".join(lines))
-    if not arguments.dry_run:
-        write(lines)
+    write_section("figures", table(repeats) + ["", about], arguments.dry_run)
 
 
 main()

@@ -1,0 +1,23 @@
+"""A server's memory is bounded: bench/soak.py, with few requests, holds it to what its full run is held to."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ENVIRONMENT, MODEL_DIR, ROOT, SIMBERT
+
+LIMIT = 600  # seconds
+
+
+def sanitized():
+    """AddressSanitizer and ThreadSanitizer keep shadows of all memory, and what was freed."""
+    return b"__sanitizer_" in Path(SIMBERT).read_bytes()
+
+
+@pytest.mark.skipif(sanitized(), reason="sanitizers hold memory of their own")
+@pytest.mark.parametrize("dtype", ["f32", "int8"])
+def test_memory_is_bounded_and_flat(dtype):
+    done = subprocess.run([sys.executable, ROOT / "bench" / "soak.py", "--simbert", SIMBERT, "--model", MODEL_DIR, "--dtype",
+                           dtype, "--requests", "3000", "--dry-run"], env=ENVIRONMENT, capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 0, done.stdout + done.stderr
