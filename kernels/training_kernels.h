@@ -50,7 +50,8 @@ struct sb_training_kernels {
 /* Fills panels [first_panel, first_panel + panels) of a packed matrix W[out, in] from floats, in the arithmetic of its kernel
    (f32 or bf16). transposed false: W = source, row-major [out, in]. transposed true: source is [in, out] and W its transpose.
    The last panel's outputs past `out` become 0. Panels of sb_packed_panels(packed) in all; different panels may be filled by
-   different threads. Gives what sb_packed_row gives, faster. */
+   different threads. Gives what sb_packed_row gives, faster; only subnormal floats may become 0 in bf16, as which the processor
+   multiplies them anyway. */
 void sb_packed_fill(struct sb_packed *packed, const float *source, size_t ld_source, bool transposed, size_t first_panel,
                     size_t panels);
 size_t sb_packed_panels(const struct sb_packed *packed);
