@@ -1,5 +1,10 @@
 /*
  * Kernels that walk one row at a time: dot products, LayerNorm, softmax, activations.
+ *
+ * Error bounds (tests/unit/kernels/test_math.c measures them against double precision, on rows of up to the lengths named):
+ * softmax, to 512: a probability 8e-7 (1 + (largest - x) / 8) relative; the second part is the rounding of x - largest.
+ * LayerNorm, to 4096: 6e-7 (1 + |mean| / deviation) absolute, before gamma and beta; what the values have in common cancels.
+ * log_sum_exp, to 21,128: 5e-6 relative, absolute below 1.
  */
 #ifndef SB_KERNELS_VECTOR_ROWS_H
 #define SB_KERNELS_VECTOR_ROWS_H
