@@ -1,5 +1,6 @@
-"""What has no competitor: the table "simbert alone" of bench/README.md. The speed of two threads as a multiple of one's, the time from
-the start of a server to its first answer, and whole paraphrase requests with the model that ships. Times are on the clock."""
+"""What has no competitor: the table "simbert alone" of bench/README.md. The speed of two threads as a multiple of one's, the time
+from the start of a server to its first answer, and whole paraphrase requests with the model that ships. Times are on the
+clock."""
 import json
 import os
 import statistics
@@ -18,9 +19,9 @@ class Alone:
         self.arguments, self.input = arguments, Path(folder) / "sentences.txt"
         self.input.write_text("\n".join(sentences(arguments)) + "\n", encoding="utf-8")
 
-    def bench(self, cores, what, *options):
-        command = ["taskset", "-c", ",".join(map(str, cores)), self.arguments.simbert, "bench", what, "--model", self.arguments.model,
-                   "--input", self.input, "--json", *options]
+    def bench(self, cores, what, *more):
+        command = ["taskset", "-c", ",".join(map(str, cores)), self.arguments.simbert, "bench", what, "--model",
+                   self.arguments.model, "--input", self.input, "--json", *more]
         done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, check=True, encoding="utf-8")
         return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -47,10 +48,8 @@ class Alone:
 
 
 def main():
-    parser = options(__doc__)
-    parser.add_argument("--repeats", type=int, default=7)
-    arguments = parser.parse_args()
-    lines = ["| | one thread | two threads | two / one | ready | 20 samples, embedded and ranked | 4 beams, embedded and ranked |",
+    arguments = options(__doc__).parse_args()
+    lines = ["| | one thread | two threads | two / one | ready | 20 samples, embedded, ranked | 4 beams, embedded, ranked |",
              "|---|---|---|---|---|---|---|"]
     with TemporaryDirectory() as folder:
         alone = Alone(arguments, folder)

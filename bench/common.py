@@ -16,15 +16,23 @@ START_LIMIT = 60  # seconds
 
 
 def options(description):
-    """A parser with the options that all programs have."""
+    """A parser with the options of script/bench, which every program takes."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--simbert", type=Path, default=ROOT / "build" / "simbert")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "simbert-small-zh")
     parser.add_argument("--input", type=Path, help="sentences, one a line (default simbert bench texts)")
+    parser.add_argument("--input-name", default="simbert bench texts", help="what the table calls them")
+    parser.add_argument("--repeats", type=int, default=5, help="of what is measured in turn (default 5)")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)),
                         help="the core to run on (default the last)")
+    parser.add_argument("--models", type=Path,
+                        help="folder of the competitors' model files (default below build/bench-models)")
     parser.add_argument("--dry-run", action="store_true", help="print the table, leave bench/README.md alone")
     return parser
+
+
+def models(arguments):
+    return arguments.models or ROOT / "build" / "bench-models" / arguments.model.name
 
 
 def sentences(arguments, count=2000):

@@ -1,24 +1,21 @@
 """How the cost of a token grows with the length of the texts and with their number: bench/growth-length.svg and
-bench/growth-rows.svg, and the table of bench/README.md. Called by script/bench; needs simbert alone."""
-import argparse
+bench/growth-rows.svg, and the table of bench/README.md."""
 import json
-import os
-import re
 import subprocess
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from common import ROOT, options, sentences, write_section
+
 DTYPES = {"f32": "#1b6ca8", "bf16": "#2a9d5c", "int8": "#c8553d"}
 LENGTHS, ROWS, ROW_LENGTH, TOKENS = (16, 32, 64, 128, 256, 512), (1, 2, 4, 8, 32, 128, 512), 16, 8192
+PACKED_LOW, LENGTH_HIGH = 32, 256  # where the cost of a token is to stay about the same
 
 
 class Growth:
     def __init__(self, arguments, work):
         self.simbert, self.core, self.path = arguments.simbert, str(arguments.core), work / "texts.txt"
-        texts = subprocess.run([self.simbert, "bench", "texts", "--count", "2000"], stdout=subprocess.PIPE, check=True,
-                               encoding="utf-8").stdout
-        self.characters = [c for c in texts if "\u4e00" <= c <= "\u9fff"]
+        self.characters = [c for c in "".join(sentences(arguments)) if "\u4e00" <= c <= "\u9fff"]
 
     def tokens_per_second(self, length, rows, dtype):
         """rows texts of length tokens each, [CLS] and [SEP] included; by processor time."""
@@ -59,30 +56,33 @@ def plot(title, xs, curves):
     return "\n".join(out + ["</svg>"]) + "\n"
 
 
+def flatness(by_length, by_rows):
+    speeds = [speed for length, speed in zip(LENGTHS, by_length) if length <= LENGTH_HIGH]
+    speeds += [speed for rows, speed in zip(ROWS, by_rows) if rows * ROW_LENGTH >= PACKED_LOW]
+    return min(speeds) / max(by_length + by_rows)
+
+
 def table(head, xs, curves):
     lines = [f"| {head} | " + " | ".join(map(str, xs)) + " |", "|---|" + "---|" * len(xs)]
     return lines + [f"| {name} | " + " | ".join(f"{value:,.0f}" for value in ys) + " |" for name, ys in curves.items()]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--simbert", type=Path, default=ROOT / "build" / "simbert")
-    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
-    arguments = parser.parse_args()
+    arguments = options(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         growth = Growth(arguments, Path(folder))
         by_length = {dtype: [growth.tokens_per_second(length, TOKENS // length, dtype) for length in LENGTHS]
                      for dtype in DTYPES}
         by_rows = {dtype: [growth.tokens_per_second(ROW_LENGTH, rows, dtype) for rows in ROWS] for dtype in DTYPES}
-    (ROOT / "bench" / "growth-length.svg").write_text(plot("tokens/s by the texts' length in tokens", LENGTHS, by_length))
-    (ROOT / "bench" / "growth-rows.svg").write_text(
-        plot(f"tokens/s by the number of texts of {ROW_LENGTH} tokens in a call", ROWS, by_rows))
     lines = table("tokens a text", LENGTHS, by_length) + [""] + table(f"texts of {ROW_LENGTH} tokens", ROWS, by_rows)
-    readme = ROOT / "bench" / "README.md"
-    body = "<!-- growth -->\n" + "\n".join(lines) + "\n<!-- /growth -->"
-    text = re.sub(r"<!-- growth -->.*<!-- /growth -->", lambda _: body, readme.read_text(encoding="utf-8"), flags=re.DOTALL)
-    readme.write_text(text, encoding="utf-8")
-    print("\n".join(lines))
+    lines += ["", f"The slowest from {PACKED_LOW} tokens in a call to {LENGTH_HIGH} a text, as a part of the best: "
+              + ", ".join(f"{dtype} {flatness(by_length[dtype], by_rows[dtype]):.2f}" for dtype in DTYPES) + "."]
+    if not arguments.dry_run:
+        plots = {"growth-length": plot("tokens/s by the texts' length in tokens", LENGTHS, by_length),
+                 "growth-rows": plot(f"tokens/s by the number of texts of {ROW_LENGTH} tokens in a call", ROWS, by_rows)}
+        for name, picture in plots.items():
+            (ROOT / "bench" / f"{name}.svg").write_text(picture, encoding="utf-8")
+    write_section("growth", lines, arguments.dry_run)
 
 
 main()

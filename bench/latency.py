@@ -1,8 +1,8 @@
 """How long one sentence takes while others send batches and paraphrases: the table "Beside long work" of bench/README.md.
 
 Idle and loaded phases alternate against one server on one core; the ratio of the 99th percentiles is taken within a pair of
-phases, and its median over the pairs is shown. All clients run on the other cores, those that load it with the lowest priority, so
-that what is measured is the server."""
+phases, and its median over the pairs is shown. All clients run on the other cores, those that load it with the lowest priority,
+so that what is measured is the server."""
 import multiprocessing
 import os
 import statistics
@@ -68,7 +68,7 @@ class Phases:
 def measure(arguments, dtype, texts):
     with Server.on_one_core(arguments, "--dtype", dtype) as server:
         phases = Phases(server, texts, arguments.count)
-        pairs = [phases.pair() for _ in range(arguments.pairs)]
+        pairs = [phases.pair() for _ in range(arguments.repeats)]
     columns = [[quantile(phase, p) * 1e3 for phase in phases] for phases in zip(*pairs) for p in (0.5, 0.99)]
     ratios = [loaded / idle for idle, loaded in zip(columns[1], columns[3])]
     return [statistics.median(column) for column in columns] + [statistics.median(ratios), min(ratios), max(ratios)]
@@ -76,12 +76,10 @@ def measure(arguments, dtype, texts):
 
 def main():
     parser = options(__doc__)
-    parser.add_argument("--pairs", type=int, default=7, help="pairs of phases (default 7)")
     parser.add_argument("--count", type=int, default=500, help="sentences a phase (default 500)")
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="default all")
     arguments = parser.parse_args()
-    others = os.sched_getaffinity(0) - {arguments.core}
-    os.sched_setaffinity(0, others or {arguments.core})
+    os.sched_setaffinity(0, os.sched_getaffinity(0) - {arguments.core} or {arguments.core})
     texts = sentences(arguments)
     lines = ["| one sentence a request | idle: median | idle: 99 % | loaded: median | loaded: 99 % | 99 %, loaded / idle |",
              "|---|---|---|---|---|---|"]

@@ -1,6 +1,6 @@
-"""Writes the model as its competitors read it: ONNX (plain and fused), CTranslate2, Hugging Face in float32. And, to write texts
-with, models of its size with random weights and the 21,128 words of Google's Chinese BERT: a BERT, which simbert and transformers
-read, and for CTranslate2, which has no BERT that writes, a BART of as many layers in its encoder and in its decoder.
+"""Writes the model as its competitors read it: ONNX (plain and fused), CTranslate2, Hugging Face in float32. And, to write
+texts with, models of its size with random weights and as many words as Google's Chinese BERT has: a BERT, which simbert and
+transformers read, and for CTranslate2, which has no BERT that writes, a BART of as many layers in encoder and in decoder.
 
     models.py MODEL_DIR OUT_DIR
 
@@ -91,10 +91,11 @@ def write_random_bart(words, bert, out):
         forced_bos_token_id=None, normalize_before=False, normalize_embedding=True, add_final_layer_norm=False)
     torch.manual_seed(0)
     transformers.BartForConditionalGeneration(config).save_pretrained(out / "bart")
-    transformers.BertTokenizerFast(vocab=str(out / "vocab.txt"), bos_token="[CLS]", eos_token="[SEP]").save_pretrained(out / "bart")
+    tokenizer = transformers.BertTokenizerFast(vocab=str(out / "vocab.txt"), bos_token="[CLS]", eos_token="[SEP]")
+    tokenizer.save_pretrained(out / "bart")
     for quantization in ("float32", "int8"):
-        TransformersConverter(str(out / "bart")).convert(str(out / f"ctranslate2-{quantization}"), quantization=quantization,
-                                                         force=True)
+        converter = TransformersConverter(str(out / "bart"))
+        converter.convert(str(out / f"ctranslate2-{quantization}"), quantization=quantization, force=True)
 
 
 def main(source, out):

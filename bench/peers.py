@@ -1,6 +1,6 @@
 """Times one competitor on one thread, by the processor time that it takes, and prints one JSON line of results.
 
-    peers.py onnxruntime|ctranslate2|tokenizers|transformers|... --models DIR --sentences FILE --long-texts FILE --sources FILE
+    peers.py onnxruntime|ctranslate2|tokenizers|transformers|... --models DIR --sentences FILE ...
 
 DIR is what models.py wrote. Each is measured as `simbert bench` measures itself: after a warm-up, tokenization
 included."""
@@ -164,9 +164,9 @@ class TransformersWriter:
     def write(self, encoding, rows, **options):
         ids = self.torch.tensor([encoding.ids])
         with self.torch.inference_mode():
-            made = self.network.generate(ids, attention_mask=self.torch.ones_like(ids), num_return_sequences=rows, use_cache=True,
-                                         pad_token_id=0, eos_token_id=encoding.ids[-1], min_new_tokens=NEW_TOKENS,
-                                         max_new_tokens=NEW_TOKENS, **options)
+            made = self.network.generate(ids, attention_mask=self.torch.ones_like(ids), num_return_sequences=rows,
+                                         use_cache=True, pad_token_id=0, eos_token_id=encoding.ids[-1],
+                                         min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS, **options)
         return [row[len(encoding.ids):] for row in made]
 
     def sample(self, encoding, top_k, top_p):
@@ -185,8 +185,8 @@ class Ctranslate2Writer:
                                                  compute_type=quantization, inter_threads=1, intra_threads=1)
 
     def write(self, encoding, **options):
-        return self.translator.translate_batch([encoding.tokens], min_decoding_length=NEW_TOKENS, max_decoding_length=NEW_TOKENS,
-                                               **options)[0].hypotheses
+        return self.translator.translate_batch([encoding.tokens], min_decoding_length=NEW_TOKENS,
+                                               max_decoding_length=NEW_TOKENS, **options)[0].hypotheses
 
     def sample(self, encoding, top_k, top_p):
         return self.write(encoding, beam_size=1, num_hypotheses=SAMPLES, sampling_topk=top_k, sampling_topp=top_p)
@@ -209,7 +209,8 @@ def paraphrase(kind, models, sources):
         assert len(made) == rows and all(len(row) == NEW_TOKENS for row in made), made
         return statistics.median(seconds(lambda e=e: write(e)) for e in encodings)
 
-    result = {f"{name}_seconds": median(lambda e, o=options: writer.sample(e, **o), SAMPLES) for name, options in SAMPLING.items()}
+    result = {f"{name}_seconds": median(lambda e, o=options: writer.sample(e, **o), SAMPLES)
+              for name, options in SAMPLING.items()}
     return result | {"beam_seconds": median(writer.beam, 1)}
 
 

@@ -13,12 +13,12 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from common import ROOT, options, sentences, write_section
+from common import ROOT, models, options, sentences, write_section
 
 F32, BF16, INT8 = ("onnxruntime", "onnxruntime-fused", "ctranslate2"), ("openvino-bf16",), ("ctranslate2-int8",)
 EMBEDDERS = F32 + BF16 + INT8
-WRITERS = ("ctranslate2-writes", "ctranslate2-writes-int8", "transformers")
-PEERS = EMBEDDERS + ("tokenizers",) + WRITERS
+WRITE_F32, WRITE_INT8 = ("ctranslate2-writes", "transformers"), ("ctranslate2-writes-int8",)
+PEERS = EMBEDDERS + ("tokenizers",) + WRITE_F32 + WRITE_INT8
 TITLES = {"onnxruntime": "onnxruntime", "onnxruntime-fused": "onnxruntime, fused graph",
           "ctranslate2": "ctranslate2, sorted by the caller", "openvino-bf16": "openvino",
           "ctranslate2-int8": "ctranslate2, sorted by the caller", "tokenizers": "tokenizers",
@@ -40,19 +40,19 @@ ROWS = (
     ("the same, bf16", "tokens/s", "long-bf16", "long_tokens_per_second", BF16, False),
     ("the same, int8", "tokens/s", "long-int8", "long_tokens_per_second", INT8, False),
     ("Tokenizing", "sentences/s", "tokenize", "sentences_per_second", ("tokenizers",), False),
-    ("20 samples of 12 tokens, top-k 5, f32", "ms", "top_k-f32", "top_k_seconds", ("ctranslate2-writes", "transformers"), True),
-    ("the same, int8", "ms", "top_k-int8", "top_k_seconds", ("ctranslate2-writes-int8",), True),
-    ("20 samples of 12 tokens, top-p 0.95, f32", "ms", "top_p-f32", "top_p_seconds", ("ctranslate2-writes", "transformers"), True),
-    ("the same, int8", "ms", "top_p-int8", "top_p_seconds", ("ctranslate2-writes-int8",), True),
-    ("4 beams, 12 tokens, f32", "ms", "beam-f32", "beam_seconds", ("ctranslate2-writes", "transformers"), True),
-    ("the same, int8", "ms", "beam-int8", "beam_seconds", ("ctranslate2-writes-int8",), True),
+    ("20 samples of 12 tokens, top-k 5, f32", "ms", "top_k-f32", "top_k_seconds", WRITE_F32, True),
+    ("the same, int8", "ms", "top_k-int8", "top_k_seconds", WRITE_INT8, True),
+    ("20 samples of 12 tokens, top-p 0.95, f32", "ms", "top_p-f32", "top_p_seconds", WRITE_F32, True),
+    ("the same, int8", "ms", "top_p-int8", "top_p_seconds", WRITE_INT8, True),
+    ("4 beams, 12 tokens, f32", "ms", "beam-f32", "beam_seconds", WRITE_F32, True),
+    ("the same, int8", "ms", "beam-int8", "beam_seconds", WRITE_INT8, True),
 )
 
 
 class Bench:
     def __init__(self, arguments, texts, work):
         self.simbert, self.model, self.core = arguments.simbert, arguments.model, str(arguments.core)
-        self.models, self.work = arguments.models, work
+        self.models, self.work = models(arguments), work
         self.options = {name: () for name in PEERS}
         self.sentences = self.write("sentences", texts)
         self.long_texts = self.write("long", long_texts(texts))
@@ -116,7 +116,8 @@ class Bench:
             values[f"embed-{dtype}"] = short["tokens"] / short["cpu_seconds"]
             values[f"single-{dtype}"] = short["latency_cpu_ms_p50"] / 1e3
             values[f"long-{dtype}"] = long["tokens"] / long["cpu_seconds"]
-            for mode in self.ours("paraphrase", "--repeat", 1, "--dtype", dtype, texts=self.sources, model=self.models / "generator"):
+            for mode in self.ours("paraphrase", "--repeat", 1, "--dtype", dtype, texts=self.sources,
+                                  model=self.models / "generator"):
                 values[f"{MODES[mode['mode']]}-{dtype}"] = mode["writing_cpu_ms_p50"] / 1e3
         tokenize, = self.ours("tokenize", "--repeat", 11)
         values["tokenize"] = tokenize["texts"] / tokenize["cpu_seconds"]
@@ -155,20 +156,15 @@ def processor():
 
 def main():
     parser = options(__doc__)
-    parser.add_argument("--input-name", default="simbert bench texts", help="what the table calls them")
     parser.add_argument("--count", type=int, default=2000, help="sentences (default 2000)")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--models", type=Path,
-                        help="folder of the competitors' model files (default below build/bench-models)")
     arguments = parser.parse_args()
-    arguments.models = arguments.models or ROOT / "build" / "bench-models" / arguments.model.name
 
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         bench = Bench(arguments, sentences(arguments, arguments.count), work)
-        last = arguments.models / "generator" / "ctranslate2-int8" / "model.bin"
+        last = bench.models / "generator" / "ctranslate2-int8" / "model.bin"
         if not last.exists() or last.stat().st_mtime < (arguments.model / "model.safetensors").stat().st_mtime:
-            bench.run(sys.executable, ROOT / "bench" / "models.py", arguments.model, arguments.models)
+            bench.run(sys.executable, ROOT / "bench" / "models.py", arguments.model, bench.models)
         lowest = bench.check()
         if min(lowest[name] for name in F32) < 0.9999:
             sys.exit(f"script/bench: the programs do not compute the same vectors ({lowest}); nothing to compare")

@@ -1,7 +1,7 @@
 """Requests a second over HTTP: the tables "Over HTTP" of bench/README.md.
 
-wrk keeps its connections busy, each with one request at a time. Servers run in turn, several times over, and figures are medians.
-First client and server share one core, so that what a server needs for HTTP counts, then the client has a core of its own."""
+wrk keeps its connections busy, each with one request at a time. Servers run in turn, several times over, and figures are
+medians. First client and server share one core, so that what a server needs for HTTP counts, then the client has a core of its own."""
 import json
 import os
 import re
@@ -13,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from common import ROOT, Server, options, sentences, write_section
+from common import ROOT, Server, models, options, sentences, write_section
 
 INFINITY = ROOT / "build" / "bench-infinity" / "bin"
 TEI = {"f32": 180, "int8": 587}  # requests/s of text-embeddings-inference 1.9 with onnxruntime, quoted
@@ -26,13 +26,13 @@ class Infinity:
 
     def __init__(self, arguments, port=18439):
         self.url = f"http://127.0.0.1:{port}"
-        self.command = ["taskset", "-c", arguments.core, INFINITY / "infinity_emb", "v2", "--model-id", arguments.models / "hf",
-                        "--served-model-name", "m", "--engine", "torch", "--device", "cpu", "--dtype", "float32", "--no-compile",
-                        "--no-bettertransformer", "--host", "127.0.0.1", "--port", port]
+        self.command = ["taskset", "-c", arguments.core, INFINITY / "infinity_emb", "v2", "--model-id",
+                        models(arguments) / "hf", "--served-model-name", "m", "--engine", "torch", "--device", "cpu",
+                        "--dtype", "float32", "--no-compile", "--no-bettertransformer", "--host", "127.0.0.1", "--port", port]
 
     def __enter__(self):
-        environment = dict(os.environ, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false",
-                           DO_NOT_TRACK="1", INFINITY_ANONYMOUS_USAGE_STATS="0")
+        environment = dict(os.environ, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1",
+                           TOKENIZERS_PARALLELISM="false", DO_NOT_TRACK="1", INFINITY_ANONYMOUS_USAGE_STATS="0")
         self.process = subprocess.Popen(list(map(str, self.command)), env=environment, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         for _ in range(1200):
@@ -70,9 +70,9 @@ class Load:
         """What bench/requests.lua prints, and never with failed requests."""
         done = None
         for duration in (WARM_UP, seconds):
-            done = subprocess.run(["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{duration}s", "--timeout", "60s",
-                                   "-s", ROOT / "bench" / "requests.lua", url, "--", self.folder / name], stdout=subprocess.PIPE,
-                                  check=True, encoding="utf-8")
+            done = subprocess.run(["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{duration}s",
+                                   "--timeout", "60s", "-s", ROOT / "bench" / "requests.lua", url, "--",
+                                   self.folder / name], stdout=subprocess.PIPE, check=True, encoding="utf-8")
         result = json.loads(re.search(r"^\{.*\}$", done.stdout, re.MULTILINE).group())
         if result["failed"]:
             raise SystemExit(f"{url}: {result['failed']} of {result['requests']} requests failed")
@@ -108,7 +108,8 @@ def tables(rounds):
     def ratio(key, other):
         return statistics.median(values[key] / values[other] for values in rounds)
 
-    lines = ["| one sentence a request, 16 connections, client on the same core | simbert | | | simbert is |", "|---|---|---|---|---|"]
+    lines = ["| one sentence a request, 16 connections, client on the same core | simbert | | | simbert is |",
+             "|---|---|---|---|---|"]
     for dtype in DTYPES:
         head = f"| {dtype} | {median(('one', dtype)):,.0f} requests/s |"
         if dtype in TEI:
@@ -120,8 +121,8 @@ def tables(rounds):
         if ("infinity", dtype) in rounds[0]:
             lines.append(f"{head} infinity | {median(('infinity', dtype)):,.0f} requests/s "
                          f"| {ratio(('one', dtype), ('infinity', dtype)):.2f} times as fast |")
-    lines += ["", f"| sentences/s, client on another core | batches of {BATCH} | one each: 1 connection | 16 connections | 64 connections "
-              "| 16 / batches | 64 / batches |", "|---|---|---|---|---|---|---|"]
+    lines += ["", f"| sentences/s, client on another core | batches of {BATCH} | one each: 1 connection | 16 connections "
+              "| 64 connections | 16 / batches | 64 / batches |", "|---|---|---|---|---|---|---|"]
     for dtype in DTYPES:
         figures = [f"{median((what, dtype)):,.0f}" for what in ("batch", 1, 16, 64)]
         figures += [f"{ratio((what, dtype), ('batch', dtype)):.2f}" for what in (16, 64)]
@@ -131,16 +132,13 @@ def tables(rounds):
 
 def main():
     parser = options(__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each measurement (default 5)")
-    parser.add_argument("--models", type=Path, help="folder of the competitors' model files (default below build/bench-models)")
     arguments = parser.parse_args()
-    arguments.models = arguments.models or ROOT / "build" / "bench-models" / arguments.model.name
     with tempfile.TemporaryDirectory() as folder:
         load, rounds = Load(sentences(arguments), Path(folder)), []
-        for i in range(arguments.rounds):
+        for i in range(arguments.repeats):
             rounds.append(measure(arguments, load))
-            print(f"round {i + 1} of {arguments.rounds}: {rounds[-1]}", file=sys.stderr)
+            print(f"round {i + 1} of {arguments.repeats}: {rounds[-1]}", file=sys.stderr)
     write_section("serving", tables(rounds), arguments.dry_run)
 
 

@@ -1,8 +1,8 @@
 """What memory a server holds after very many requests: the table "Memory" of bench/README.md.
 
-One server an arithmetic, with its default options, gets embeddings, batches, searches, insertions, paraphrases, similarities, and
-requests that are wrong in many ways. Ends with status 1 when it held more than 1.4 times the packed weights and 48 MiB at the end, or
-more than a little above what it held after a fifth of the requests, the bounded cache of vectors left out."""
+One server an arithmetic, with its default options, gets embeddings, batches, searches, insertions, paraphrases, similarities,
+and requests that are wrong in many ways. Ends with status 1 when it held more than 1.4 times the packed weights and 48 MiB at the
+end, or more than a little above what it held after a fifth of the requests, the bounded cache of vectors left out."""
 import random
 import sys
 import threading
@@ -75,8 +75,7 @@ class Soak:
 
     def run(self):
         """The memory after each fifth of the requests; also notes what of it is the cache of vectors."""
-        memory, control = [], self.server.client()
-        self.cached = []
+        memory, self.cached = [], []
         for _ in range(5):
             threads = [threading.Thread(target=self.send_many, args=(mix, self.requests // 5 // CLIENTS)) for mix in self.mixes]
             for thread in threads:
@@ -86,7 +85,7 @@ class Soak:
             if self.errors:
                 raise SystemExit(f"a request failed: {self.errors[0]}")
             memory.append(self.server.memory())
-            self.cached.append(control.metric("simbert_vector_cache_bytes"))
+            self.cached.append(self.server.client().metric("simbert_vector_cache_bytes"))
         return memory
 
     def fails(self, memory):
