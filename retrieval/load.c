@@ -44,26 +44,65 @@ static enum sb_status load_info(struct sb_store *store, sqlite3_stmt *statement,
     return SB_OK;
 }
 
-/* Moves one row into the index, if it may stand there. vector: room for one, decoded. */
+/* Columns sequence, id, text, metadata, vector. Borrowed from the statement; the vector as it is stored. */
+static enum sb_status read_row(const struct sb_store *store, const struct sb_collection *c, sqlite3_stmt *statement,
+                               struct sb_sentence *sentence, const void **stored, struct sb_error *error)
+{
+    size_t expected = sb_vector_stored_size(c->info.vectors, (size_t)c->info.dimensions);
+    long long sequence = sqlite3_column_int64(statement, 0);
+    *sentence = (struct sb_sentence){.id = (const char *)sqlite3_column_text(statement, 1),
+                                     .text = (const char *)sqlite3_column_text(statement, 2),
+                                     .text_size = (size_t)sqlite3_column_bytes(statement, 2),
+                                     .metadata = (const char *)sqlite3_column_text(statement, 3)};
+    *stored = sqlite3_column_blob(statement, 4);
+    size_t bytes = (size_t)sqlite3_column_bytes(statement, 4);
+    if (!sentence->id || !sentence->text || !sentence->metadata || !*stored || bytes != expected)
+        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has a vector of %zu bytes, not %zu",
+                       store->path, sequence, c->info.name, bytes, expected);
+    if (strlen(sentence->id) > SB_SENTENCE_ID_MAX || sentence->text_size > SB_SENTENCE_TEXT_MAX ||
+        strlen(sentence->metadata) > SB_SENTENCE_METADATA_MAX)
+        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' is too long", store->path, sequence,
+                       c->info.name);
+    return SB_OK;
+}
+
+/* The sentence against the rules, its vector as row `row` of the index holds it. vector: room for it. */
+static enum sb_status check_row(const struct sb_store *store, const struct sb_collection *c, size_t row,
+                                struct sb_sentence *sentence, int64_t sequence, float *vector, struct sb_error *error)
+{
+    sb_matrix_get(&c->index.matrix, row, vector);
+    sentence->vector = vector;
+    enum sb_status status = sb_sentence_check(sentence, (size_t)c->info.dimensions, (size_t)sequence, error);
+    return status == SB_INVALID ? sb_fail_context(error, SB_CORRUPT, "%s: collection '%s'", store->path, c->info.name)
+                                : status;
+}
+
+enum sb_status sb_row_check(const struct sb_store *store, struct sb_collection *c, sqlite3_stmt *statement,
+                            float *vector, struct sb_error *error)
+{
+    struct sb_sentence sentence;
+    const void *stored;
+    enum sb_status status = read_row(store, c, statement, &sentence, &stored, error);
+    if (status == SB_OK && !sb_matrix_reserve(&c->index.matrix, 1))
+        status = sb_store_no_memory(store, error);
+    if (status != SB_OK)
+        return status;
+    sb_matrix_put(&c->index.matrix, 0, stored);
+    return check_row(store, c, 0, &sentence, sqlite3_column_int64(statement, 0), vector, error);
+}
+
+/* Moves one row into the index, if it may stand there. */
 static enum sb_status load_sentence(struct sb_store *store, struct sb_collection *c, sqlite3_stmt *statement,
                                     float *vector, struct sb_error *error)
 {
     struct sb_index *index = &c->index;
-    size_t row = index->rows, expected = sb_vector_stored_size(c->info.vectors, (size_t)c->info.dimensions);
+    size_t row = index->rows;
     int64_t sequence = sqlite3_column_int64(statement, 0);
-    struct sb_sentence sentence = {.id = (const char *)sqlite3_column_text(statement, 1),
-                                   .text = (const char *)sqlite3_column_text(statement, 2),
-                                   .text_size = (size_t)sqlite3_column_bytes(statement, 2),
-                                   .metadata = (const char *)sqlite3_column_text(statement, 3)};
-    const void *stored = sqlite3_column_blob(statement, 4);
-    size_t bytes = (size_t)sqlite3_column_bytes(statement, 4);
-    if (!sentence.id || !sentence.text || !sentence.metadata || !stored || bytes != expected)
-        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' has a vector of %zu bytes, not %zu",
-                       store->path, (long long)sequence, c->info.name, bytes, expected);
-    if (strlen(sentence.id) > SB_SENTENCE_ID_MAX || sentence.text_size > SB_SENTENCE_TEXT_MAX ||
-        strlen(sentence.metadata) > SB_SENTENCE_METADATA_MAX)
-        return sb_fail(error, SB_CORRUPT, "%s: sentence %lld of collection '%s' is too long", store->path,
-                       (long long)sequence, c->info.name);
+    struct sb_sentence sentence;
+    const void *stored;
+    enum sb_status status = read_row(store, c, statement, &sentence, &stored, error);
+    if (status != SB_OK)
+        return status;
     if (!sb_index_reserve(index, 1, sb_index_record_size(&sentence)))
         return sb_store_no_memory(store, error);
     if (sb_index_put(index, &sentence, stored, sequence) != row)
@@ -71,11 +110,7 @@ static enum sb_status load_sentence(struct sb_store *store, struct sb_collection
                        (long long)sequence, c->info.name);
     if (sqlite3_column_int64(statement, 5) > c->ann_generation)
         sb_ann_moved(&c->ann, row);
-    sb_matrix_get(&index->matrix, row, vector);
-    sentence.vector = vector;
-    enum sb_status status = sb_sentence_check(&sentence, (size_t)c->info.dimensions, (size_t)sequence, error);
-    return status == SB_INVALID ? sb_fail_context(error, SB_CORRUPT, "%s: collection '%s'", store->path, c->info.name)
-                                : status;
+    return check_row(store, c, row, &sentence, sequence, vector, error);
 }
 
 /* Takes every row that a statement answers with: a sentence of c, or with c NULL a collection. */
@@ -116,14 +151,14 @@ static enum sb_status load_sentences(struct sb_store *store, struct sb_collectio
     return status;
 }
 
-/* Every collection with the number of its sentences. */
-static enum sb_status load_infos(struct sb_store *store, struct sb_error *error)
+enum sb_status sb_collections_load_infos(struct sb_store *store, bool counted, struct sb_error *error)
 {
-    return load_rows(store,
-                     "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search,"
-                     " (SELECT count(*) FROM sentences WHERE collection = collections.id), generation, current"
-                     " FROM collections",
-                     NULL, NULL, error);
+    static const char *const sql[2] = {
+        "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search, 0, generation, current"
+        " FROM collections",
+        "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search,"
+        " (SELECT count(*) FROM sentences WHERE collection = collections.id), generation, current FROM collections"};
+    return load_rows(store, sql[counted], NULL, NULL, error);
 }
 
 enum sb_status sb_collection_load(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
@@ -155,7 +190,7 @@ enum sb_status sb_collections_load(struct sb_store *store, struct sb_error *erro
     if (status == SB_OK)
         status = sb_sqlite_int(store, "PRAGMA page_size", &page_size, error);
     if (status == SB_OK)
-        status = load_infos(store, error);
+        status = sb_collections_load_infos(store, true, error);
     bool is_small = pages * page_size <= SMALL_FILE; /* at most 2^32 pages of 2^16 bytes */
     for (size_t i = 0; status == SB_OK && is_small && i < store->count; i++)
         status = sb_collection_load(store, store->collections[i], error);

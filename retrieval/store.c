@@ -14,7 +14,7 @@
 
 /* One process a database: the lock is gone with the process, however it ends. It lies beside the file itself, not
    beside a link to it, so that a database has one lock by whatever name it is opened. */
-static enum sb_status take_lock(struct sb_store *store, struct sb_error *error)
+enum sb_status sb_store_lock(struct sb_store *store, struct sb_error *error)
 {
     char *real = realpath(store->path, NULL), *path = NULL;
     int length = asprintf(&path, "%s.lock", real ? real : store->path); /* NULL: the file is still to be made */
@@ -33,7 +33,7 @@ static enum sb_status take_lock(struct sb_store *store, struct sb_error *error)
     return status;
 }
 
-static struct sb_store *store_new(const char *path)
+struct sb_store *sb_store_new(const char *path)
 {
     struct sb_store *store = calloc(1, sizeof *store);
     if (!store || !(store->path = strdup(path))) {
@@ -53,7 +53,7 @@ enum sb_status sb_store_open(struct sb_store **store, const char *path, const st
                              struct sb_error *error)
 {
     *store = NULL;
-    struct sb_store *s = store_new(path);
+    struct sb_store *s = sb_store_new(path);
     if (!s)
         return sb_fail(error, SB_NO_MEMORY, "%s: no memory to open the database", path);
     enum sb_status status = SB_OK;
@@ -63,7 +63,7 @@ enum sb_status sb_store_open(struct sb_store **store, const char *path, const st
     else
         status = error ? error->status : SB_INVALID;
     if (status == SB_OK)
-        status = take_lock(s, error);
+        status = sb_store_lock(s, error);
     if (status == SB_OK)
         status = sb_schema_open(s, error);
     if (status == SB_OK)

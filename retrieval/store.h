@@ -185,4 +185,15 @@ struct sb_search_stats {
 };
 void sb_store_search_stats(struct sb_store *store, struct sb_search_stats *stats);
 
+/* Looks at all of a database that no other process has open. With repair, a damaged one is replaced by what is intact of
+   it, and stays beside it as <path>.damaged. tell, which may be NULL, gets a line for each problem. SB_OK: it is sound, or
+   was repaired; SB_CORRUPT: it is damaged. */
+struct sb_check {
+    int64_t collections, sentences; /* intact */
+    int64_t problems;
+    bool was_repaired;
+};
+SB_MUST_CHECK enum sb_status sb_store_check(const char *path, bool repair, void (*tell)(void *context, const char *line),
+                                            void *context, struct sb_check *check, struct sb_error *error);
+
 #endif

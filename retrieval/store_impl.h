@@ -54,6 +54,11 @@ struct sb_store {
     struct sb_worker worker;
 };
 
+/* store.c: of a file that is not open yet; sb_store_close frees it. NULL: no memory. */
+struct sb_store *sb_store_new(const char *path);
+/* Keeps all others out, until the store is closed. */
+SB_MUST_CHECK enum sb_status sb_store_lock(struct sb_store *store, struct sb_error *error);
+
 /* Turns SQLite's code into ours, with the file and SQLite's words. */
 enum sb_status sb_sqlite_fail(const struct sb_store *store, int code, const char *doing, struct sb_error *error);
 
@@ -117,6 +122,11 @@ SB_MUST_CHECK enum sb_status sb_aliases_load(struct sb_store *store, struct sb_e
 
 /* load.c: the list of collections, and the sentences too if the file is small. At opening. */
 SB_MUST_CHECK enum sb_status sb_collections_load(struct sb_store *store, struct sb_error *error);
+/* The list alone; counted: with the number of each one's sentences, for which their index is read. */
+SB_MUST_CHECK enum sb_status sb_collections_load_infos(struct sb_store *store, bool counted, struct sb_error *error);
+/* Whether a row (sequence, id, text, metadata, vector) may stand in an unread collection. vector: room for one. */
+SB_MUST_CHECK enum sb_status sb_row_check(const struct sb_store *store, struct sb_collection *c, sqlite3_stmt *statement,
+                                          float *vector, struct sb_error *error);
 /* Reads a collection's sentences unless they are in memory. Under `writer`. */
 SB_MUST_CHECK enum sb_status sb_collection_load(struct sb_store *store, struct sb_collection *collection,
                                                 struct sb_error *error);

@@ -28,7 +28,7 @@ static void clustered(float *vector, uint64_t stream)
 static void put_rows(struct sb_store *store, size_t first, size_t last, uint64_t shift)
 {
     for (size_t at = first; at < last;) {
-        char ids[500][16], metadata[500][24];
+        char ids[500][24], metadata[500][32];
         float vectors[500 * D];
         struct sb_sentence all[500];
         size_t n = 0;
@@ -192,7 +192,7 @@ END_TEST
 START_TEST(deleting_most_makes_a_new_index)
 {
     struct sb_store *store = open_indexed("a.db", SB_VECTORS_INT16);
-    char ids[ROWS][16];
+    char ids[ROWS][24];
     const char *names[ROWS];
     for (size_t i = 0; i < ROWS; i++) {
         snprintf(ids[i], sizeof ids[i], "%zu", i);
