@@ -34,11 +34,13 @@ static enum sb_status take_vectors(void *context, const struct sb_text_batch *ba
                                    struct sb_error *error)
 {
     struct similarity *s = context;
-    (void)error;
     for (size_t i = 0; i < batch->count; i++) {
         const float *from = vectors + i * s->dimensions;
-        float *to = s->vectors + (batch->first + i) * s->dimensions,
-              length = sqrtf(s->kernels->dot(from, from, s->dimensions));
+        float *to = s->vectors + (batch->first + i) * s->dimensions;
+        float length = sqrtf(s->kernels->dot(from, from, s->dimensions));
+        /* Comparisons with NaN would make a ruined model the best of all. */
+        if (!isfinite(length))
+            return sb_fail(error, SB_CORRUPT, "the model gives vectors that are not finite: its weights are ruined");
         for (size_t d = 0; d < s->dimensions; d++)
             to[d] = length > 0 ? from[d] / length : 0;
     }

@@ -3,10 +3,12 @@ that name file and line."""
 import gzip
 import json
 import math
+import shutil
+import struct
 
 import pytest
 
-from conftest import TINY_DIR
+from conftest import TINY_DIR, read_safetensors
 from test_cli import objects, simbert
 
 PAIRS = [
@@ -194,6 +196,20 @@ def test_a_model_of_few_positions(tmp_path):
     path = write(tmp_path, "long.tsv", [("退货" * 60, "还款" * 60, 1), ("退货", "还款", 0)])
     result, = objects("eval", "--model", TINY_DIR, "--pairs", path, "--paraphrases", 2)
     assert result["likelihood"]["pairs"] == 1 and 0 < result["likelihood"]["tokens"] < 64
+
+
+def test_a_ruined_model_has_no_figures(tmp_path, pairs):
+    """One NaN makes every comparison false, which must not pass for a perfect rank."""
+    folder = tmp_path / "ruined"
+    shutil.copytree(TINY_DIR, folder)
+    for name in folder.glob("*ckpt*"):
+        name.unlink()
+    header, data = read_safetensors(folder / "model.safetensors")
+    start = header["bert.pooler.dense.bias"]["data_offsets"][0]
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data[:start]
+                                               + struct.pack("<f", math.nan) + data[start + 4:])
+    assert "not finite" in refused("--model", folder, "--pairs", pairs)
 
 
 # ---- what is refused ----
