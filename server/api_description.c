@@ -124,6 +124,26 @@ static const struct sb_route_description descriptions[] = {
      "{\"query\": \"怎么退货\", \"top_k\": 3, \"mode\": \"hybrid\", \"filter\": {\"topic\": \"退货\"}}"},
     {"POST", "/v1/collections/{collection}/delete", "Deletes sentences, by id or those that a filter keeps", NULL, NULL,
      "\"ids\":" TEXTS ",\"filter\":" OBJECT, "{\"ids\": [\"1\"]}"},
+    {"POST", "/v1/collections/{collection}/duplicates", "The pairs of sentences that mean nearly the same", NULL, NULL,
+     "\"min_score\":{\"type\":\"number\",\"default\":0.9},\"limit\":{\"type\":\"integer\",\"default\":100},"
+     "\"filter\":" OBJECT,
+     "{\"min_score\": 0.95}"},
+    {"POST", "/v1/collections/{collection}/clusters",
+     "Groups of sentences that mean nearly the same, each with a title: joined down to min_score, or k of them", NULL,
+     NULL,
+     "\"min_score\":{\"type\":\"number\",\"default\":0.8},\"k\":" INTEGER ",\"seed\":" INTEGER
+     ",\"limit\":{\"type\":\"integer\",\"default\":100},\"min_size\":{\"type\":\"integer\",\"default\":2},"
+     "\"members\":{\"type\":\"integer\",\"default\":10},\"filter\":" OBJECT,
+     "{\"min_score\": 0.8, \"members\": 3}"},
+    {"POST", "/v1/collections/{collection}/coverage", "Which questions have no near neighbour in the collection", NULL,
+     "\"query\"",
+     "\"query\":" TEXT_OR_TEXTS ",\"min_score\":{\"type\":\"number\",\"default\":0.8},\"filter\":" OBJECT,
+     "{\"query\": [\"怎么退货\", \"宇宙有多大\"]}"},
+    {"GET", "/v1/collections/{collection}/export", "All sentences as lines of JSON, in the order in which they came",
+     QUERY("filter", STRING) "," QUERY("vectors", BOOLEAN), NULL, NULL, NULL},
+    {"PUT", "/v1/collections/{collection}/sentences",
+     "Imports sentences as lines of JSON, of any number, stored while they arrive: curl -T file.ndjson", NULL, NULL,
+     NULL, NULL},
     {"POST", "/v1/collections/{collection}/sentences", "Inserts sentences, or replaces those whose id exists", NULL,
      "\"sentences\"",
      "\"sentences\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"id\",\"text\"],\"properties\":{"

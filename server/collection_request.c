@@ -17,6 +17,21 @@ bool sb_parse_filter(struct sb_parse *parse, const char *key, struct sb_filter *
     return status == SB_OK;
 }
 
+enum sb_status sb_request_query_filter(struct sb_request *request, struct sb_filter **filter, struct sb_error *error)
+{
+    const char *text;
+    cJSON *json = NULL;
+    enum sb_status status = sb_request_query(request, "filter", &text, error);
+    if (status != SB_OK || !text)
+        return status;
+    status = sb_json_parse(&json, text, strlen(text), error);
+    if (status != SB_OK)
+        return sb_fail_context(error, status, "filter");
+    status = sb_filter_parse(filter, json, error);
+    cJSON_Delete(json);
+    return status;
+}
+
 static bool keep(void *context, const struct sb_sentence *sentence)
 {
     const char *metadata = sentence->metadata ? sentence->metadata : "{}";

@@ -17,6 +17,10 @@
 /* A missing filter leaves *filter untouched. The caller frees it. */
 SB_MUST_CHECK bool sb_parse_filter(struct sb_parse *parse, const char *key, struct sb_filter **filter);
 
+/* The same of the address: ?filter= and the filter's JSON. */
+SB_MUST_CHECK enum sb_status sb_request_query_filter(struct sb_request *request, struct sb_filter **filter,
+                                                     struct sb_error *error);
+
 /* What a store's search takes as keep, with the filter as its context; NULL for NULL. */
 typedef bool (*sb_keep)(void *context, const struct sb_sentence *sentence);
 sb_keep sb_filter_keep_of(const struct sb_filter *filter);

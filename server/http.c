@@ -237,10 +237,22 @@ static void dispatch(struct sb_exchange *x)
     x->dispatched = true;
     pthread_mutex_unlock(&http->lock);
     sb_http_suspend(r);
-    if (r->body.length > SB_INLINE_BYTES)
+    if (x->pieces)
+        x->pieces->end(r);
+    else if (r->body.length > SB_INLINE_BYTES)
         sb_request_later(r, r->route->handle);
     else
         r->route->handle(r);
+}
+
+/* libmicrohttpd goes on with further chunks of a body that it has read already although the connection was suspended for
+ * an earlier one. What is not taken then comes again. */
+static bool is_suspended(struct sb_exchange *x)
+{
+    pthread_mutex_lock(&x->http->lock);
+    bool suspended = x->link != NULL;
+    pthread_mutex_unlock(&x->http->lock);
+    return suspended;
 }
 
 /* Called with the head, then for each piece of the body, then with its end, and once more after a suspended connection
@@ -261,7 +273,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return x->answered && !sb_http_can_drain(x) ? queue_reply(x) : MHD_YES;
     }
     if (*size > 0) {
-        bool go_on = x->request.upload ? sb_http_upload_take(x, data, *size) : take_body(x, data, *size);
+        if (is_suspended(x))
+            return MHD_YES;
+        bool go_on = x->request.upload ? sb_http_upload_take(x, data, *size)
+                     : x->pieces       ? sb_http_pieces_take(x, data, *size)
+                                       : take_body(x, data, *size);
         *size = 0;
         return go_on ? MHD_YES : MHD_NO;
     }

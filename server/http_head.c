@@ -66,11 +66,29 @@ static bool set_deadline(struct sb_exchange *x)
     return true;
 }
 
-static bool is_json(const char *content_type)
+static bool is_type(const char *content_type, const char *type)
 {
-    static const char json[] = "application/json";
     size_t length = strcspn(content_type, "; \t");
-    return length == sizeof json - 1 && strncasecmp(content_type, json, length) == 0;
+    return length == strlen(type) && strncasecmp(content_type, type, length) == 0;
+}
+
+/* The names that JSON lines go by; none is registered. */
+static bool is_json_lines(const char *content_type)
+{
+    return is_type(content_type, "application/x-ndjson") || is_type(content_type, "application/jsonl") ||
+           is_type(content_type, "application/x-jsonlines");
+}
+
+/* Whether the body is to be read in pieces; then only a deadline that the client has set counts. */
+static bool begin_pieces(struct sb_exchange *x, const char *type)
+{
+    const struct sb_piece_handlers *pieces = sb_route_pieces(x->request.route);
+    if (!pieces || !(pieces->always || (type && is_json_lines(type))))
+        return false;
+    x->pieces = pieces;
+    if (!header(x, "X-Request-Timeout-Ms"))
+        x->request.deadline_ns = 0;
+    return true;
 }
 
 static bool check_body_headers(struct sb_exchange *x)
@@ -78,7 +96,9 @@ static bool check_body_headers(struct sb_exchange *x)
     const char *type = header(x, "Content-Type"), *length = header(x, "Content-Length");
     bool has_body = length ? strcmp(length, "0") != 0 : header(x, "Transfer-Encoding") != NULL;
     bool uploads = x->request.route->uploads;
-    if (has_body && type && !uploads && !is_json(type))
+    if (begin_pieces(x, type))
+        return true;
+    if (has_body && type && !uploads && !is_type(type, "application/json"))
         return sb_http_refuse(x, SB_PROBLEM_MEDIA_TYPE, "content-type must be application/json");
     if (length && strtoull(length, NULL, 10) > sb_http_body_max(x))
         return sb_http_too_large(x);

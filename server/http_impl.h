@@ -1,5 +1,5 @@
 /* What the parts of HTTP share: http.c (connections), http_head.c (what the head says), http_upload.c (bodies that go to
- * disk), http_watch.c (clients that go away). */
+ * disk), http_pieces.c (bodies that are read in pieces), http_watch.c (clients that go away). */
 #ifndef SB_SERVER_HTTP_IMPL_H
 #define SB_SERVER_HTTP_IMPL_H
 
@@ -25,6 +25,7 @@ struct sb_exchange {
     bool answered;                    /* the reply is complete */
     bool dispatched;                  /* counted in active */
     size_t drained, counted;          /* bytes of the body: read and dropped; part of http->body_bytes */
+    const struct sb_piece_handlers *pieces; /* of a body that is read in pieces, else NULL */
     size_t uploaded;                  /* bytes of an upload that have come */
     enum sb_status upload_status;     /* why it can not go on, with the text in upload_error */
     struct sb_error upload_error;
@@ -69,6 +70,9 @@ bool sb_http_drain_body(struct sb_exchange *x, size_t size);
 /* http_upload.c: begins an upload with its head, and takes a piece of it; false: the connection is to be closed. */
 void sb_http_upload_begin(struct sb_exchange *x, const char *content_type);
 bool sb_http_upload_take(struct sb_exchange *x, const char *data, size_t size);
+
+/* http_pieces.c: takes a part of a body that is read in pieces; false: the connection is to be closed. */
+bool sb_http_pieces_take(struct sb_exchange *x, const char *data, size_t size);
 
 /* http_head.c: finds the route, then checks all that can be said before the body. What is wrong is answered on the
  * spot. */

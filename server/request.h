@@ -55,6 +55,7 @@ struct sb_request {
     int64_t received_ns;   /* when its head had arrived */
     int64_t deadline_ns;   /* 0: none */
     _Atomic int cancelled; /* the client is gone */
+    bool stopping;         /* of a body that is read in pieces: the server ends, nothing more of it will come */
     struct sb_timing timing;
     struct sb_reply reply;
 
@@ -95,6 +96,10 @@ void *sb_request_state(struct sb_request *request, size_t size, void (*free_stat
 /* Continues in step() on a background thread; there answers by itself when the deadline has passed or the client is
  * gone. */
 void sb_request_later(struct sb_request *request, void (*step)(struct sb_request *request));
+
+/* In http_pieces.c: the piece of the body has been taken, HTTP goes on reading. The request may not be touched until the
+   next piece or the end comes. */
+void sb_request_next_piece(struct sb_request *request);
 
 /* ---- ends of a request ---- */
 void sb_request_send(struct sb_request *request, int status); /* reply.body */

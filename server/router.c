@@ -51,7 +51,12 @@ static const struct sb_route routes[] = {
     {"POST", "/v1/collections/{collection}/count", OPENAI, sb_handle_sentences_count, false, false},
     {"POST", "/v1/collections/{collection}/similar", OPENAI, sb_handle_similar, false, false},
     {"POST", "/v1/collections/{collection}/delete", OPENAI, sb_handle_sentences_delete, false, false},
+    {"POST", "/v1/collections/{collection}/duplicates", OPENAI, sb_handle_duplicates, false, false},
+    {"POST", "/v1/collections/{collection}/clusters", OPENAI, sb_handle_clusters, false, false},
+    {"POST", "/v1/collections/{collection}/coverage", OPENAI, sb_handle_coverage, false, false},
+    {"GET", "/v1/collections/{collection}/export", OPENAI, sb_handle_export, false, false},
     {"POST", "/v1/collections/{collection}/sentences", OPENAI, sb_handle_sentences_upsert, false, false},
+    {"PUT", "/v1/collections/{collection}/sentences", OPENAI, sb_handle_import, false, false},
     {"GET", "/v1/collections/{collection}/sentences", OPENAI, sb_handle_sentences_scroll, false, false},
     {"GET", "/v1/collections/{collection}/sentences/{id}", OPENAI, sb_handle_sentence_get, false, false},
     {"DELETE", "/v1/collections/{collection}/sentences/{id}", OPENAI, sb_handle_sentence_delete, false, false},
@@ -68,6 +73,22 @@ static const struct sb_route routes[] = {
     {"GET", "/metrics", TEI, sb_handle_metrics, false, false},
 };
 enum { ROUTES = sizeof routes / sizeof *routes };
+
+static const struct {
+    const char *method, *pattern;
+    struct sb_piece_handlers handlers;
+} in_pieces[] = {
+    {"PUT", "/v1/collections/{collection}/sentences", {sb_handle_import_piece, sb_handle_import, true}},
+    {"POST", "/v1/collections/{collection}/sentences", {sb_handle_import_piece, sb_handle_import, false}},
+};
+
+const struct sb_piece_handlers *sb_route_pieces(const struct sb_route *route)
+{
+    for (size_t i = 0; i < sizeof in_pieces / sizeof *in_pieces; i++)
+        if (strcmp(in_pieces[i].method, route->method) == 0 && strcmp(in_pieces[i].pattern, route->pattern) == 0)
+            return &in_pieces[i].handlers;
+    return NULL;
+}
 
 /* Whether path has the pattern's form; takes what stands in the places of {…}. */
 static bool fits(const char *pattern, const char *path, struct sb_route_match *match)

@@ -28,6 +28,14 @@ struct sb_route {
     bool uploads;   /* takes multipart/form-data, which goes to disk as it arrives: request->upload */
 };
 
+/* A body that is read in pieces while it arrives, however long it is. piece(request) gets one in request->body and calls
+   sb_request_next_piece, or answers; end(request) gets the last one, which may be empty, and answers. */
+struct sb_piece_handlers {
+    void (*piece)(struct sb_request *request);
+    void (*end)(struct sb_request *request);
+    bool always; /* else only when its type is that of JSON lines */
+};
+
 struct sb_route_match {
     const struct sb_route *route; /* NULL unless found */
     enum sb_style style;          /* in which errors are told, also when nothing was found */
@@ -42,6 +50,9 @@ enum sb_route_result { SB_ROUTE_FOUND, SB_ROUTE_WRONG_METHOD, SB_ROUTE_UNKNOWN }
 
 /* HEAD finds what GET finds. */
 enum sb_route_result sb_route_find(const char *method, const char *path, struct sb_route_match *match);
+
+/* NULL: the route's bodies are read whole. */
+const struct sb_piece_handlers *sb_route_pieces(const struct sb_route *route);
 
 size_t sb_route_count(void);
 const struct sb_route *sb_route_at(size_t index);

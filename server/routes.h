@@ -47,7 +47,8 @@ void sb_handle_cohere_rerank(struct sb_request *request);
 void sb_handle_paraphrases(struct sb_request *request);
 void sb_handle_gen_synonyms(struct sb_request *request);
 
-/* routes_collections.c, routes_aliases.c, routes_sentences.c, routes_upsert.c, routes_similar.c */
+/* routes_collections.c, routes_aliases.c, routes_sentences.c, routes_upsert.c, routes_similar.c, routes_import.c,
+   routes_export.c, routes_duplicates.c, routes_clusters.c, routes_coverage.c */
 void sb_handle_collection_create(struct sb_request *request);
 void sb_handle_collection_describe(struct sb_request *request);
 void sb_handle_collection_drop(struct sb_request *request);
@@ -59,6 +60,12 @@ void sb_handle_sentences_delete(struct sb_request *request);
 void sb_handle_sentence_get(struct sb_request *request);
 void sb_handle_sentence_delete(struct sb_request *request);
 void sb_handle_similar(struct sb_request *request);
+void sb_handle_import_piece(struct sb_request *request);
+void sb_handle_import(struct sb_request *request);
+void sb_handle_export(struct sb_request *request);
+void sb_handle_duplicates(struct sb_request *request);
+void sb_handle_clusters(struct sb_request *request);
+void sb_handle_coverage(struct sb_request *request);
 void sb_handle_alias_list(struct sb_request *request);
 void sb_handle_alias_set(struct sb_request *request);
 void sb_handle_alias_delete(struct sb_request *request);

@@ -100,22 +100,6 @@ static enum sb_status read_page(struct sb_request *request, struct page *page, c
     return status;
 }
 
-/* ?filter=…: a filter's JSON in the address. */
-static enum sb_status query_filter(struct sb_request *request, struct sb_filter **filter, struct sb_error *error)
-{
-    const char *text;
-    cJSON *json = NULL;
-    enum sb_status status = sb_request_query(request, "filter", &text, error);
-    if (status != SB_OK || !text)
-        return status;
-    status = sb_json_parse(&json, text, strlen(text), error);
-    if (status != SB_OK)
-        return sb_fail_context(error, status, "filter");
-    status = sb_filter_parse(filter, json, error);
-    cJSON_Delete(json);
-    return status;
-}
-
 static void scroll(struct sb_request *request)
 {
     struct sb_error error;
@@ -126,7 +110,7 @@ static void scroll(struct sb_request *request)
     if (status == SB_OK)
         status = sb_request_query_int(request, "limit", 1, SCROLL_MAX, &limit, &error);
     if (status == SB_OK)
-        status = query_filter(request, &filter, &error);
+        status = sb_request_query_filter(request, &filter, &error);
     if (status == SB_OK) {
         struct page page = {.body = &request->reply.body, .filter = filter, .limit = (size_t)limit};
         status = read_page(request, &page, after, &error);

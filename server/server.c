@@ -208,6 +208,8 @@ static enum sb_status start_threads(struct sb_server *s, struct sb_error *error)
         status = sb_scheduler_new(&s->scheduler, &scheduler, error);
     if (status == SB_OK)
         status = sb_background_new(&s->background, BACKGROUND_THREADS, error);
+    if (status == SB_OK)
+        status = sb_background_new(&s->mining, 1, error);
     return status;
 }
 
@@ -266,11 +268,13 @@ void sb_server_stop(struct sb_server *server)
 {
     if (!server)
         return;
+    atomic_store(&server->stopping, true);
     sb_jobs_quiesce(server->jobs); /* trainers write their checkpoints meanwhile, and streams of events end */
     if (server->http)
         sb_http_drain(server->http); /* all requests are answered: nothing below has work left */
     sb_http_free(server->http);
     sb_scheduler_free(server->scheduler);
+    sb_background_free(server->mining);
     sb_background_free(server->background);
     sb_jobs_free(server->jobs);
     sb_records_close(server->records);

@@ -25,6 +25,9 @@ struct sb_server {
     struct sb_registry *registry;
     struct sb_scheduler *scheduler;
     struct sb_background *background;
+    struct sb_background *mining; /* one thread, for work on whole collections */
+    atomic_int minings, imports;  /* that wait or run */
+    atomic_bool stopping;         /* exports end */
     struct sb_store *store;
     struct sb_records *records;
     struct sb_jobs *jobs;

@@ -65,6 +65,11 @@ void sb_http_resume(struct sb_request *request)
     (void)request;
 }
 
+void sb_request_next_piece(struct sb_request *request)
+{
+    sem_post(&((struct call *)request)->answered);
+}
+
 size_t sb_http_active(const struct sb_http *http)
 {
     (void)http;
@@ -105,6 +110,7 @@ static inline bool handlers_open(struct sb_server *server, const char *model_dir
               sb_registry_add(server->registry, model, NULL) == SB_OK &&
               sb_scheduler_new(&server->scheduler, &scheduler, NULL) == SB_OK &&
               sb_background_new(&server->background, 1, NULL) == SB_OK &&
+              sb_background_new(&server->mining, 1, NULL) == SB_OK &&
               sb_metrics_new(&server->metrics, sb_route_count(), NULL) == SB_OK &&
               sb_store_open(&server->store, path, NULL, NULL) == SB_OK && handlers_open_jobs(server, data);
     sb_model_release(model);
@@ -114,6 +120,7 @@ static inline bool handlers_open(struct sb_server *server, const char *model_dir
 static inline void handlers_close(struct sb_server *server)
 {
     sb_scheduler_free(server->scheduler);
+    sb_background_free(server->mining);
     sb_background_free(server->background);
     sb_jobs_free(server->jobs);
     sb_records_close(server->records);
