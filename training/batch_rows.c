@@ -133,9 +133,11 @@ static enum sb_status append_row(struct sb_batch *batch, const int32_t *source, 
     if (!grow(batch, n))
         return sb_fail(error, SB_NO_MEMORY, "no memory for the tokens of a batch");
     memcpy(batch->ids + at, source, source_count * sizeof *source);
-    memcpy(batch->ids + at + source_count, target, target_count * sizeof *target);
     memset(batch->segments + at, 0, source_count);
-    memset(batch->segments + at + source_count, 1, target_count);
+    if (target_count > 0) {
+        memcpy(batch->ids + at + source_count, target, target_count * sizeof *target);
+        memset(batch->segments + at + source_count, 1, target_count);
+    }
     for (size_t i = 0; i < n; i++)
         batch->labels[at + i] = -1;
     batch->rows[batch->row_count++] = (struct sb_pass_row){.length = n, .prefix = source_count};

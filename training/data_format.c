@@ -87,10 +87,12 @@ int sb_nli_label(const char *text, size_t size)
 bool sb_data_number(const char *text, size_t size, double *value)
 {
     char digits[64], *end;
-    if (size == 0 || size >= sizeof digits || memchr(text, '\0', size) || strspn(text, "+-.0123456789eE") < size)
+    if (size == 0 || size >= sizeof digits)
         return false;
     memcpy(digits, text, size);
     digits[size] = '\0';
+    if (strspn(digits, "+-.0123456789eE") < size)
+        return false;
     *value = strtod(digits, &end);
     return *end == '\0' && isfinite(*value);
 }

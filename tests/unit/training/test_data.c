@@ -341,6 +341,7 @@ START_TEST(long_lines_are_dropped)
     for (int i = 0; i < 101; i++)
         sb_buffer_text(&text, "y");
     scratch_write("long.txt", text.data, text.length);
+    sb_buffer_free(&text);
     struct sb_data *data = open_with((struct sb_data_file){.path = scratch("long.txt")}, &options);
     ck_assert_uint_eq(sb_data_count(data), 2);
     ck_assert_str_eq(shown(data, 1), "sentences 1: last");
