@@ -240,8 +240,8 @@ static bool put(void *context, const void *bytes, size_t size)
 }
 
 /* Each node's sequence, and a header of the same state: nothing may be waiting to be added. Takes the writer's lock, so
-   that the generation is that of what the index shows. NULL: not now, or no memory. */
-static int64_t *collect(struct sb_store *store, struct sb_collection *c, struct header *h)
+   that the generation is that of what the index shows, and the model does not change. NULL: not now, or no memory. */
+static int64_t *collect(struct sb_store *store, struct sb_collection *c, struct header *h, char **path)
 {
     int64_t *sequences = NULL;
     pthread_mutex_lock(&store->writer);
@@ -251,6 +251,7 @@ static int64_t *collect(struct sb_store *store, struct sb_collection *c, struct 
     size_t nodes = ann->graph ? sb_graph_nodes(ann->graph) : 0;
     if (nodes && ann->epoch == index->epoch && ann->covered == index->rows && ann->moved_count == 0 && !ann->lost_track)
         sequences = malloc(nodes * sizeof *sequences);
+    *path = sequences ? path_of(store, c) : NULL;
     if (sequences) {
         *h = header_for(c);
         h->nodes = nodes;
@@ -286,10 +287,10 @@ bool sb_ann_file_write(struct sb_store *store, struct sb_collection *c)
 {
     struct output *out = calloc(1, sizeof *out);
     struct header h;
-    char *folder = folder_of(store), *path = path_of(store, c);
-    int64_t *sequences = out && folder && path && (out->piece = malloc(PIECE)) ? collect(store, c, &h) : NULL;
+    char *folder = folder_of(store), *path = NULL;
+    int64_t *sequences = out && folder && (out->piece = malloc(PIECE)) ? collect(store, c, &h, &path) : NULL;
     enum sb_status status = SB_NO_MEMORY;
-    if (sequences) {
+    if (sequences && path) {
         status = sb_make_folders(folder, &out->error);
         /* only the caller changes the graph */
         if (status == SB_OK)

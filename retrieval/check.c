@@ -57,9 +57,10 @@ static enum sb_status check_structure(struct checking *c, struct sb_error *error
 
 /* sb_row_check's columns first, for either of the columns that may hold the vector. */
 static const char row_sql[] = "SELECT sequence, sentences.id, text, metadata, CASE collections.current WHEN 0 THEN vector ELSE "
-                              "other_vector END, collection, vector, other_vector, sentences.generation"
+                              "other_vector END, collection, vector, other_vector, sentences.generation,"
+                              " sentences.run"
                               " FROM sentences LEFT JOIN collections ON collections.id = collection ";
-enum { COLUMN_COLLECTION = 5, COLUMN_VECTOR, COLUMN_OTHER, COLUMN_GENERATION };
+enum { COLUMN_COLLECTION = 5, COLUMN_VECTOR, COLUMN_OTHER, COLUMN_GENERATION, COLUMN_RUN };
 
 static struct sb_collection *with_key(const struct sb_store *store, int64_t key)
 {
@@ -71,7 +72,7 @@ static struct sb_collection *with_key(const struct sb_store *store, int64_t key)
 
 static enum sb_status copy_row(struct checking *c, sqlite3_stmt *row, struct sb_error *error)
 {
-    static const int columns[] = {0, COLUMN_COLLECTION, 1, 2, 3, COLUMN_VECTOR, COLUMN_GENERATION, COLUMN_OTHER};
+    static const int columns[] = {0, COLUMN_COLLECTION, 1, 2, 3, COLUMN_VECTOR, COLUMN_GENERATION, COLUMN_OTHER, COLUMN_RUN};
     for (int i = 0; i < (int)(sizeof columns / sizeof *columns); i++)
         sqlite3_bind_value(c->insert, i + 1, sqlite3_column_value(row, columns[i]));
     int code = sqlite3_step(c->insert);
@@ -211,10 +212,11 @@ static enum sb_status copy_all(void *context, struct sb_error *error)
     enum sb_status status = copy_small(
         c,
         "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search, generation, current,"
-        " target_name, target_hash, target_dimensions FROM collections",
+        " target_name, target_hash, target_dimensions, run FROM collections",
         "INSERT INTO collections (id, name, model_name, model_hash, dimensions, created_at, vectors, search, generation,"
-        " current, target_name, target_hash, target_dimensions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        13, error);
+        " current, target_name, target_hash, target_dimensions, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " ?)",
+        14, error);
     if (status != SB_OK)
         return status;
     /* an alias can be set again */
@@ -223,7 +225,7 @@ static enum sb_status copy_all(void *context, struct sb_error *error)
         problem(c, "the aliases can not all be read");
     int code = sqlite3_prepare_v2(c->repaired->db,
                                   "INSERT INTO sentences (sequence, collection, id, text, metadata, vector, generation,"
-                                  " other_vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                                  " other_vector, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                   -1, &c->insert, NULL);
     c->result->sentences = 0;
     status = code == SQLITE_OK ? take_all(c, error) : sb_sqlite_fail(c->repaired, code, "repairing", error);

@@ -224,6 +224,7 @@ static enum sb_status create_new(struct sb_store *store, const struct sb_collect
     }
     collection->key = sqlite3_last_insert_rowid(store->db);
     collection->loaded = true;
+    collection->reembedding.is_clean = true;
     sb_collection_add(store, collection);
     return SB_OK;
 }
@@ -258,8 +259,8 @@ enum sb_status sb_store_create(struct sb_store *store, const struct sb_collectio
 /* Under `list`. */
 static struct sb_collection_info describe(struct sb_collection *collection)
 {
-    struct sb_collection_info info = collection->info;
     pthread_rwlock_rdlock(&collection->index.lock);
+    struct sb_collection_info info = collection->info;
     if (collection->loaded) {
         info.count = (int64_t)collection->index.live;
         pthread_rwlock_rdlock(&collection->ann.lock);

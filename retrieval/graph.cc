@@ -185,6 +185,16 @@ class walk {
 
 } // namespace
 
+#if defined(__SANITIZE_THREAD__)
+/* hnswlib locks a node that it adds and then its neighbours, in no order: with one thread that adds, nobody can wait in a
+   circle. */
+extern "C" const char *__tsan_default_suppressions();
+extern "C" const char *__tsan_default_suppressions()
+{
+    return "deadlock:hnswlib::\n";
+}
+#endif
+
 sb_graph *sb_graph_new(const sb_matrix *matrix, const sb_score_kernels *kernels)
 {
     try {

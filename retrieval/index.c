@@ -58,6 +58,39 @@ void sb_index_free(struct sb_index *index)
     pthread_rwlock_destroy(&index->lock);
 }
 
+void sb_index_swap(struct sb_index *a, struct sb_index *b)
+{
+    drop_lexical(a);
+    drop_lexical(b);
+    struct sb_index old = *a;
+    uint64_t epoch = a->epoch > b->epoch ? a->epoch + 1 : b->epoch + 1;
+    a->matrix = b->matrix;
+    a->places = b->places;
+    a->sequences = b->sequences;
+    a->rows = b->rows;
+    a->capacity = b->capacity;
+    a->live = b->live;
+    a->texts = b->texts;
+    a->texts_size = b->texts_size;
+    a->texts_dead = b->texts_dead;
+    a->slots = b->slots;
+    a->slot_mask = b->slot_mask;
+    a->hash_key = b->hash_key;
+    b->matrix = old.matrix;
+    b->places = old.places;
+    b->sequences = old.sequences;
+    b->rows = old.rows;
+    b->capacity = old.capacity;
+    b->live = old.live;
+    b->texts = old.texts;
+    b->texts_size = old.texts_size;
+    b->texts_dead = old.texts_dead;
+    b->slots = old.slots;
+    b->slot_mask = old.slot_mask;
+    b->hash_key = old.hash_key;
+    a->epoch = b->epoch = epoch;
+}
+
 /* ---- records ---- */
 
 static bool has_metadata(const struct sb_sentence *sentence)

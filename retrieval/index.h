@@ -51,6 +51,9 @@ static inline bool sb_index_is_live(const struct sb_index *index, size_t row)
     return index->places[row] != 0;
 }
 
+/* Exchanges what two indexes hold; their rows count as renumbered. Under both locks, writing. */
+void sb_index_swap(struct sb_index *a, struct sb_index *b);
+
 /* Of a live row, borrowed from the index; without the vector. Under the lock. */
 struct sb_sentence sb_index_sentence(const struct sb_index *index, size_t row);
 

@@ -31,6 +31,10 @@ static enum sb_status load_info(struct sb_store *store, sqlite3_stmt *statement,
     fits = copy_column(info.model_hash, sizeof info.model_hash, statement, 3) && fits;
     fits = sb_vectors_parse((const char *)sqlite3_column_text(statement, 6), &info.vectors) && fits;
     fits = sb_search_kind_parse((const char *)sqlite3_column_text(statement, 7), &info.search) && fits;
+    struct sb_reembedding reembedding = {.target_dimensions = sqlite3_column_int(statement, 13),
+                                         .run = sqlite3_column_int64(statement, 14)};
+    fits = copy_column(reembedding.target_name, sizeof reembedding.target_name, statement, 11) && fits;
+    fits = copy_column(reembedding.target_hash, sizeof reembedding.target_hash, statement, 12) && fits;
     if (!fits || sb_collection_info_check(&info, NULL) != SB_OK)
         return sb_fail(error, SB_CORRUPT, "%s: collection '%.64s' has impossible properties", store->path, info.name);
     struct sb_collection *collection = sb_collection_new(&info, sqlite3_column_int64(statement, 0));
@@ -40,6 +44,8 @@ static enum sb_status load_info(struct sb_store *store, sqlite3_stmt *statement,
     }
     collection->generation = sqlite3_column_int64(statement, 9);
     collection->current = sqlite3_column_int(statement, 10) != 0;
+    reembedding.is_clean = reembedding.run == 0;
+    collection->reembedding = reembedding;
     sb_collection_add(store, collection);
     return SB_OK;
 }
@@ -137,7 +143,7 @@ static enum sb_status load_rows(struct sb_store *store, const char *sql, struct 
 
 /* Every sentence of a collection in the order of insertion. The inner SELECT reads only the index on (collection, id) and
    sorts numbers; ordering the rows themselves would sort the vectors. */
-static enum sb_status load_sentences(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
+enum sb_status sb_sentences_load(struct sb_store *store, struct sb_collection *c, struct sb_error *error)
 {
     static const char *const sql[2] = {
         "SELECT sequence, id, text, metadata, vector, generation FROM sentences"
@@ -154,10 +160,11 @@ static enum sb_status load_sentences(struct sb_store *store, struct sb_collectio
 enum sb_status sb_collections_load_infos(struct sb_store *store, bool counted, struct sb_error *error)
 {
     static const char *const sql[2] = {
-        "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search, 0, generation, current"
-        " FROM collections",
+        "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search, 0, generation, current,"
+        " target_name, target_hash, target_dimensions, run FROM collections",
         "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search,"
-        " (SELECT count(*) FROM sentences WHERE collection = collections.id), generation, current FROM collections"};
+        " (SELECT count(*) FROM sentences WHERE collection = collections.id), generation, current,"
+        " target_name, target_hash, target_dimensions, run FROM collections"};
     return load_rows(store, sql[counted], NULL, NULL, error);
 }
 
@@ -169,7 +176,7 @@ enum sb_status sb_collection_load(struct sb_store *store, struct sb_collection *
     c->ann_generation = sb_ann_file_generation(store, c);
     c->ann.tracks = c->ann_generation >= 0;
     enum sb_status status = sb_index_reserve(&c->index, (size_t)c->info.count, 0)
-                                ? load_sentences(store, c, error)
+                                ? sb_sentences_load(store, c, error)
                                 : sb_store_no_memory(store, error);
     if (status != SB_OK) {
         sb_index_clear(&c->index);

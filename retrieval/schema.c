@@ -23,7 +23,8 @@ static const char *const steps[] = {
     " id TEXT NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL, vector BLOB NOT NULL, UNIQUE (collection, id)) "
     "STRICT;",
     /* 2: forms of vectors, aliases, the change that a row was last part of (what an index on disk may have missed), and
-       the vectors of a model that is taking over: `current` says whether vector or other_vector answers */
+       the vectors of a model that is taking over: `current` says whether vector or other_vector answers; the other column
+       is of the model that is to come if the row's run is the collection's, else of none */
     "ALTER TABLE collections ADD COLUMN vectors TEXT NOT NULL DEFAULT 'f32';"
     "ALTER TABLE collections ADD COLUMN search TEXT NOT NULL DEFAULT 'auto';"
     "ALTER TABLE collections ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
@@ -31,6 +32,8 @@ static const char *const steps[] = {
     "ALTER TABLE collections ADD COLUMN target_name TEXT;"
     "ALTER TABLE collections ADD COLUMN target_hash TEXT;"
     "ALTER TABLE collections ADD COLUMN target_dimensions INTEGER;"
+    "ALTER TABLE collections ADD COLUMN run INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sentences ADD COLUMN run INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE sentences ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE sentences ADD COLUMN other_vector BLOB;"
     "CREATE TABLE aliases (name TEXT PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections(id) ON DELETE "

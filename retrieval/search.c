@@ -9,8 +9,12 @@
 
 enum { MAX_TOP_K = 1000, MAX_QUERIES = 4096, FILTER_SAMPLE = 200 };
 
-static enum sb_status check_search(const struct sb_search *search, size_t dimensions, struct sb_error *error)
+static enum sb_status check_search(const struct sb_search *search, const struct sb_collection *c, struct sb_error *error)
 {
+    size_t dimensions = (size_t)c->info.dimensions;
+    if (search->model_hash && strcmp(search->model_hash, c->info.model_hash) != 0)
+        return sb_fail(error, SB_CONFLICT, "collection '%s' holds vectors of model '%s' (%.16s), not of %.16s",
+                       c->info.name, c->info.model_name, c->info.model_hash, search->model_hash);
     if (search->queries < 1 || search->queries > MAX_QUERIES)
         return sb_fail(error, SB_INVALID, "%zu queries; 1 to %d are allowed", search->queries, MAX_QUERIES);
     if (search->top_k < 1 || search->top_k > MAX_TOP_K)
@@ -85,7 +89,7 @@ enum sb_status sb_search_held(struct sb_store *store, struct sb_collection *c, c
 {
     const struct sb_index *index = &c->index;
     struct work work;
-    enum sb_status status = check_search(search, index->matrix.dimensions, error);
+    enum sb_status status = check_search(search, c, error);
     if (status != SB_OK)
         return status;
     bool good = work_init(&work, index, search);

@@ -104,10 +104,10 @@ static const char *const insert_sql[2] = {
     "INSERT INTO sentences (collection, id, text, metadata, vector, other_vector, generation)"
     " VALUES (?1, ?2, ?3, ?4, x'', ?5, ?6)"};
 static const char *const update_sql[2] = {
-    "UPDATE sentences SET text = ?3, metadata = ?4, vector = ?5, other_vector = NULL, generation = ?6"
-    " WHERE sequence = ?7",
-    "UPDATE sentences SET text = ?3, metadata = ?4, vector = x'', other_vector = ?5, generation = ?6"
-    " WHERE sequence = ?7"};
+    "UPDATE sentences SET text = ?3, metadata = ?4, vector = ?5, other_vector = NULL, run = 0,"
+    " generation = ?6 WHERE sequence = ?7",
+    "UPDATE sentences SET text = ?3, metadata = ?4, vector = x'', other_vector = ?5, run = 0,"
+    " generation = ?6 WHERE sequence = ?7"};
 
 static int write_sentence(const struct change *c, size_t i, sqlite3_stmt *insert, sqlite3_stmt *update)
 {

@@ -155,6 +155,9 @@ struct sb_search {
     bool (*keep)(void *context, const struct sb_sentence *sentence);
     void *keep_context;
     bool exact; /* compare every vector, even if there is an approximate index */
+    /* NULL: not checked. Of the model that made the vectors: SB_CONFLICT if the collection's are of another, as they are once
+       it has been embedded anew (retrieval/reembed.h) */
+    const char *model_hash;
 };
 struct sb_match {
     struct sb_sentence sentence;

@@ -25,11 +25,24 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
+/* What is known of a change of model (retrieval/reembed.c), under `writer`. */
+struct sb_reembedding {
+    char target_name[128], target_hash[64]; /* hash "": none */
+    int target_dimensions;
+    int64_t run;    /* collections.run */
+    int64_t cursor; /* sequence up to which this pass has looked */
+    int64_t done;   /* rows that have the new vector, about */
+    bool is_counted; /* done is known */
+    bool found_any;  /* this pass has found rows without the new vector */
+    bool is_clean;   /* no row has a vector that is of no use */
+};
+
 struct sb_collection {
     struct sb_collection_info info; /* count: what the file held when it was opened */
     int64_t key;                    /* collections.id */
     int64_t generation;             /* of its last change, under `writer` */
     int current;                    /* which column of sentences holds the vectors: 0 vector, 1 other_vector */
+    struct sb_reembedding reembedding;
     atomic_size_t holders;          /* the list, and each call that reads; the last one frees it */
     bool loaded; /* its sentences are in the index. Read under `writer` or `index`, changed under both */
     atomic_bool dropped;
@@ -80,6 +93,9 @@ SB_MUST_CHECK enum sb_status sb_in_transaction(struct sb_store *store,
 /* sentence_copy.c: id, text and metadata, each with a NUL behind it, copied to `at`; what lies behind them. */
 size_t sb_sentence_strings_size(const struct sb_sentence *sentence);
 char *sb_sentence_copy(struct sb_sentence *to, const struct sb_sentence *from, char *at);
+
+/* load.c: fills an index that nobody sees yet, from the column `current`. Under `writer`. */
+SB_MUST_CHECK enum sb_status sb_sentences_load(struct sb_store *store, struct sb_collection *c, struct sb_error *error);
 
 /* sentence_check.c: what may be stored. index names the sentence in the error. */
 SB_MUST_CHECK enum sb_status sb_sentence_check(const struct sb_sentence *sentence, size_t dimensions, size_t index,
