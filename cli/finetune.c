@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/model_choice.h"
 #include "cli/progress.h"
+#include "training/resized_model.h"
 #include "weights/weights.h"
 
 #include <stdlib.h>
@@ -85,9 +86,24 @@ static enum sb_status make_recipe(struct sb_recipe **recipe, const struct settin
     return status == SB_OK ? sb_recipe_resolve(*recipe, error) : status;
 }
 
+/* With "resize" in the recipe training begins with a model of other sizes, made below the checkpoints. *start is malloc'd. */
+static enum sb_status resize(char **start, const char *model, const char *checkpoints, const struct sb_recipe *recipe,
+                             struct sb_error *error)
+{
+    struct sb_model_sizes sizes = {.hidden_size = (int)recipe->resize.hidden_size,
+                                   .attention_key_size = (int)recipe->resize.attention_key_size,
+                                   .intermediate_size = (int)recipe->resize.intermediate_size,
+                                   .vocabulary = recipe->resize.vocabulary};
+    bool changes = sizes.hidden_size || sizes.attention_key_size || sizes.intermediate_size || sizes.vocabulary;
+    *start = changes ? sb_path_join(checkpoints, "resized") : strdup(model);
+    if (!*start)
+        return sb_fail(error, SB_NO_MEMORY, "no memory");
+    return changes ? sb_resize_model(model, *start, &sizes, error) : SB_OK;
+}
+
 static enum sb_status train(const struct settings *s, const struct job *job, struct sb_error *error)
 {
-    char *model = NULL, *checkpoints = NULL;
+    char *model = NULL, *checkpoints = NULL, *start = NULL;
     struct sb_recipe *recipe = NULL;
     enum sb_status status = sb_model_find(&model, s->model, error);
     if (status == SB_OK)
@@ -95,8 +111,11 @@ static enum sb_status train(const struct settings *s, const struct job *job, str
     checkpoints = job->checkpoints ? strdup(job->checkpoints) : sb_path_join(s->output, "checkpoints");
     if (status == SB_OK && !checkpoints)
         status = sb_fail(error, SB_NO_MEMORY, "no memory");
+    if (status == SB_OK)
+        status = resize(&start, model, checkpoints, recipe, error);
     if (status == SB_OK) {
         struct sb_finetune_task task = {.model = model,
+                                        .start = start,
                                         .output = s->output,
                                         .checkpoints = checkpoints,
                                         .is_job = s->job != NULL,
@@ -108,6 +127,7 @@ static enum sb_status train(const struct settings *s, const struct job *job, str
         status = sb_finetune_run(&task, error);
     }
     sb_recipe_free(recipe);
+    free(start);
     free(checkpoints);
     free(model);
     return status;

@@ -17,7 +17,8 @@
 
 /* What is to be done. All borrowed. */
 struct sb_finetune_task {
-    const char *model, *output; /* directories */
+    const char *model, *output; /* directories: what is improved, and the result */
+    const char *start;          /* what training begins with: model, or that in other sizes */
     const char *checkpoints;    /* folder; stays after success only for a job */
     bool is_job;                /* started by the server: events as JSON lines on standard output */
     struct sb_recipe *recipe;   /* resolved */

@@ -285,7 +285,7 @@ static enum sb_status run(struct run *r, struct sb_error *error)
     r->leads = sb_parallel_rank(r->parallel) == 0;
     if (!r->leads)
         r->events.as_json = r->events.shows_line = false;
-    status = sb_finetune_new(&r->finetune, r->recipe, r->task->model, r->pool, r->parallel, error);
+    status = sb_finetune_new(&r->finetune, r->recipe, r->task->start, r->pool, r->parallel, error);
     if (status != SB_OK)
         return status;
     r->trainer = sb_finetune_trainer(r->finetune);

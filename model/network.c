@@ -94,6 +94,48 @@ enum sb_status sb_network_open(struct sb_network **network, const char *dir, con
     return SB_OK;
 }
 
+static enum sb_status open_tokenizer(struct sb_network *n, struct sb_error *error)
+{
+    enum sb_status status = sb_tokenizer_open(&n->tokenizer, n->dir, error);
+    if (status == SB_OK && !(n->values = allocate_floats(n->parameters.size)))
+        status = sb_fail(error, SB_NO_MEMORY, "%s: no memory for %zu parameters", n->dir, n->parameters.size);
+    return status;
+}
+
+enum sb_status sb_network_like(struct sb_network **network, const struct sb_network *other,
+                               const struct sb_config *config, struct sb_error *error)
+{
+    struct sb_network *n = calloc(1, sizeof *n);
+    *network = NULL;
+    if (n)
+        n->dir = strdup(other->dir);
+    if (!n || !n->dir) {
+        free(n);
+        return sb_fail(error, SB_NO_MEMORY, "%s: no memory for another network", other->dir);
+    }
+    n->config = *config;
+    n->has_mlm = other->has_mlm;
+    n->has_pooler = other->has_pooler;
+    enum sb_status status = sb_network_lay_out_like(n, other, error);
+    if (status == SB_OK)
+        status = open_tokenizer(n, error);
+    if (status != SB_OK) {
+        sb_network_free(n);
+        return status;
+    }
+    *network = n;
+    return SB_OK;
+}
+
+void sb_network_copy_same(struct sb_network *to, const struct sb_network *from)
+{
+    for (size_t i = 0; i < to->parameters.count; i++) {
+        const struct sb_parameter *p = &to->items[i], *q = sb_parameters_find(&from->parameters, p->name);
+        if (q && p->rows == q->rows && p->columns == q->columns)
+            memcpy(to->values + p->offset, from->values + q->offset, p->rows * p->columns * sizeof(float));
+    }
+}
+
 void sb_network_free(struct sb_network *network)
 {
     if (!network)

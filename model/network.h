@@ -53,6 +53,12 @@ struct sb_network_options {
 /* Reads a model directory of any format. options NULL: nothing is added. */
 SB_MUST_CHECK enum sb_status sb_network_open(struct sb_network **network, const char *dir,
                                              const struct sb_network_options *options, struct sb_error *error);
+/* A network of another config, all zero: the other's parameters in the sizes that this config says. Saved, its config and
+   tokenizer files come from where the other's do. */
+SB_MUST_CHECK enum sb_status sb_network_like(struct sb_network **network, const struct sb_network *other,
+                                             const struct sb_config *config, struct sb_error *error);
+/* Copies what has the same name and shape in both. */
+void sb_network_copy_same(struct sb_network *to, const struct sb_network *from);
 void sb_network_free(struct sb_network *network);
 
 const struct sb_config *sb_network_config(const struct sb_network *network);

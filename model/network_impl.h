@@ -50,5 +50,8 @@ struct sb_network {
 /* network_layout.c: builds the table and the places above from the config and what the checkpoint has. */
 SB_MUST_CHECK enum sb_status sb_network_lay_out(struct sb_network *network, const struct sb_weights *weights,
                                                 const struct sb_network_options *options, struct sb_error *error);
+/* The same from another network's table, with this network's config. */
+SB_MUST_CHECK enum sb_status sb_network_lay_out_like(struct sb_network *network, const struct sb_network *other,
+                                                     struct sb_error *error);
 
 #endif

@@ -42,7 +42,7 @@ static void append(struct sb_network *n, struct sb_parameter_role role, struct s
     n->parameters.size = start + parameter.rows * parameter.columns;
 }
 
-static void append_role(struct sb_network *n, const struct sb_weights *weights, enum sb_param_role role, int layer)
+static void append_role(struct sb_network *n, enum sb_param_role role, int layer, bool is_new)
 {
     size_t shape[2];
     int rank = sb_param_shape(shape, &n->config, role);
@@ -52,7 +52,7 @@ static void append_role(struct sb_network *n, const struct sb_weights *weights, 
                                      .rows = rank == 2 ? shape[0] : 1,
                                      .columns = rank == 2 ? shape[1] : shape[0],
                                      .decays = sb_param_info(role)->decays,
-                                     .is_new = !sb_weights_get(weights, role, layer).data};
+                                     .is_new = is_new};
     sb_param_name(parameter.name, &n->config, role, layer);
     append(n, (struct sb_parameter_role){role, layer}, parameter);
 }
@@ -61,7 +61,7 @@ static void append_all(struct sb_network *n, const struct sb_weights *weights, c
                        size_t count, int layer)
 {
     for (size_t i = 0; i < count; i++)
-        append_role(n, weights, order[i], layer);
+        append_role(n, order[i], layer, !sb_weights_get(weights, order[i], layer).data);
 }
 
 static enum sb_status append_extra(struct sb_network *n, const struct sb_extra_parameter *extra, struct sb_error *error)
@@ -124,18 +124,26 @@ static void find_places(struct sb_network *n)
     n->mlm_output_bias = offset_of(n, SB_MLM_OUTPUT_BIAS, 0);
 }
 
+static enum sb_status allocate(struct sb_network *n, size_t most, struct sb_error *error)
+{
+    n->items = calloc(most, sizeof *n->items);
+    n->roles = calloc(most, sizeof *n->roles);
+    n->layers = calloc((size_t)n->config.num_hidden_layers, sizeof *n->layers);
+    if (!n->items || !n->roles || !n->layers)
+        return sb_fail(error, SB_NO_MEMORY, "%s: no memory for the table of parameters", n->dir);
+    n->parameters.items = n->items;
+    return SB_OK;
+}
+
 enum sb_status sb_network_lay_out(struct sb_network *n, const struct sb_weights *weights,
                                   const struct sb_network_options *options, struct sb_error *error)
 {
     size_t layers = (size_t)n->config.num_hidden_layers;
-    size_t most = COUNT(embedding_order) + layers * COUNT(layer_order) + COUNT(pooler_order) + COUNT(mlm_order) +
-                  options->extra_count;
-    n->items = calloc(most, sizeof *n->items);
-    n->roles = calloc(most, sizeof *n->roles);
-    n->layers = calloc(layers, sizeof *n->layers);
-    if (!n->items || !n->roles || !n->layers)
-        return sb_fail(error, SB_NO_MEMORY, "%s: no memory for the table of parameters", n->dir);
-    n->parameters.items = n->items;
+    enum sb_status status = allocate(n, COUNT(embedding_order) + layers * COUNT(layer_order) + COUNT(pooler_order) +
+                                            COUNT(mlm_order) + options->extra_count,
+                                     error);
+    if (status != SB_OK)
+        return status;
     append_all(n, weights, embedding_order, COUNT(embedding_order), 0);
     for (size_t i = 0; i < layers; i++)
         append_all(n, weights, layer_order, COUNT(layer_order), (int)i);
@@ -143,11 +151,22 @@ enum sb_status sb_network_lay_out(struct sb_network *n, const struct sb_weights 
         append_all(n, weights, pooler_order, COUNT(pooler_order), 0);
     if (n->has_mlm)
         append_all(n, weights, mlm_order, COUNT(mlm_order), 0);
-    for (size_t i = 0; i < options->extra_count; i++) {
-        enum sb_status status = append_extra(n, &options->extras[i], error);
-        if (status != SB_OK)
-            return status;
-    }
+    for (size_t i = 0; i < options->extra_count && status == SB_OK; i++)
+        status = append_extra(n, &options->extras[i], error);
     find_places(n);
-    return SB_OK;
+    return status;
+}
+
+enum sb_status sb_network_lay_out_like(struct sb_network *n, const struct sb_network *other, struct sb_error *error)
+{
+    enum sb_status status = allocate(n, other->parameters.count, error);
+    for (size_t i = 0; i < other->parameters.count && status == SB_OK; i++) {
+        if (other->roles[i].role == SB_PARAM_ROLES)
+            append(n, other->roles[i], other->items[i]);
+        else
+            append_role(n, other->roles[i].role, other->roles[i].layer, other->items[i].is_new);
+    }
+    if (status == SB_OK)
+        find_places(n);
+    return status;
 }
