@@ -108,8 +108,8 @@ static enum sb_status set(struct sb_store *store, const char *alias, const char 
     return status;
 }
 
-enum sb_status sb_store_alias_set(struct sb_store *store, const char *alias, const char *collection,
-                                  struct sb_error *error)
+enum sb_status sb_sqlite_alias_set(struct sb_store *store, const char *alias, const char *collection,
+                                   struct sb_error *error)
 {
     enum sb_status status = sb_collection_name_check(alias, error);
     if (status != SB_OK)
@@ -120,7 +120,7 @@ enum sb_status sb_store_alias_set(struct sb_store *store, const char *alias, con
     return status;
 }
 
-enum sb_status sb_store_alias_delete(struct sb_store *store, const char *alias, struct sb_error *error)
+enum sb_status sb_sqlite_alias_delete(struct sb_store *store, const char *alias, struct sb_error *error)
 {
     size_t place;
     pthread_mutex_lock(&store->writer);
@@ -138,8 +138,8 @@ enum sb_status sb_store_alias_delete(struct sb_store *store, const char *alias, 
     return status;
 }
 
-enum sb_status sb_store_alias_list(struct sb_store *store, struct sb_alias **aliases, size_t *count,
-                                   struct sb_error *error)
+enum sb_status sb_sqlite_alias_list(struct sb_store *store, struct sb_alias **aliases, size_t *count,
+                                    struct sb_error *error)
 {
     pthread_rwlock_rdlock(&store->list);
     *count = store->alias_count;

@@ -280,7 +280,7 @@ static enum sb_status repair(struct checking *c, struct sb_error *error)
         status = put_in_place(c->store->path, fresh, error);
     }
     c->result->was_repaired = status == SB_OK;
-    sb_store_close(c->repaired);
+    sb_sqlite_close(c->repaired);
     free(fresh);
     return status;
 }
@@ -325,6 +325,6 @@ enum sb_status sb_store_check(const char *path, bool wants_repair, void (*tell)(
         status = sb_schema_open(store, error);
     if (status == SB_OK)
         status = check_open(&c, wants_repair, error);
-    sb_store_close(store);
+    sb_sqlite_close(store);
     return status;
 }

@@ -229,8 +229,8 @@ static enum sb_status create_new(struct sb_store *store, const struct sb_collect
     return SB_OK;
 }
 
-enum sb_status sb_store_create(struct sb_store *store, const struct sb_collection_info *info, bool *created,
-                               struct sb_error *error)
+enum sb_status sb_sqlite_create(struct sb_store *store, const struct sb_collection_info *info, bool *created,
+                                struct sb_error *error)
 {
     enum sb_status status = sb_collection_info_check(info, error);
     if (status != SB_OK)
@@ -271,8 +271,8 @@ static struct sb_collection_info describe(struct sb_collection *collection)
     return info;
 }
 
-enum sb_status sb_store_describe(struct sb_store *store, const char *collection, struct sb_collection_info *info,
-                                 struct sb_error *error)
+enum sb_status sb_sqlite_describe(struct sb_store *store, const char *collection, struct sb_collection_info *info,
+                                  struct sb_error *error)
 {
     struct sb_collection *c = hold(store, collection, error);
     if (!c)
@@ -282,8 +282,8 @@ enum sb_status sb_store_describe(struct sb_store *store, const char *collection,
     return SB_OK;
 }
 
-enum sb_status sb_store_list(struct sb_store *store, struct sb_collection_info **infos, size_t *count,
-                             struct sb_error *error)
+enum sb_status sb_sqlite_list(struct sb_store *store, struct sb_collection_info **infos, size_t *count,
+                              struct sb_error *error)
 {
     pthread_rwlock_rdlock(&store->list);
     *count = store->count;
@@ -321,7 +321,7 @@ static void forget(struct sb_store *store, struct sb_collection *c)
     sb_collection_release(c);
 }
 
-enum sb_status sb_store_drop(struct sb_store *store, const char *collection, struct sb_error *error)
+enum sb_status sb_sqlite_drop(struct sb_store *store, const char *collection, struct sb_error *error)
 {
     pthread_mutex_lock(&store->writer);
     struct sb_collection *c = sb_collection_find(store, collection, error);

@@ -40,8 +40,8 @@ static bool copy_rows(struct sb_sentences *out, const struct sb_index *index, co
     return true;
 }
 
-enum sb_status sb_store_get(struct sb_store *store, const char *collection, const char *id, struct sb_sentences *out,
-                            struct sb_error *error)
+enum sb_status sb_sqlite_get(struct sb_store *store, const char *collection, const char *id, struct sb_sentences *out,
+                             struct sb_error *error)
 {
     *out = (struct sb_sentences){0};
     struct sb_collection *c;
@@ -76,8 +76,8 @@ static enum sb_status scroll(const struct sb_index *index, const char *after, si
     return good ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for %zu sentences", most);
 }
 
-enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, const char *after, size_t limit,
-                               struct sb_sentences *out, struct sb_error *error)
+enum sb_status sb_sqlite_scroll(struct sb_store *store, const char *collection, const char *after, size_t limit,
+                                struct sb_sentences *out, struct sb_error *error)
 {
     *out = (struct sb_sentences){0};
     struct sb_collection *c;
@@ -89,9 +89,9 @@ enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, c
     return status;
 }
 
-enum sb_status sb_store_visit(struct sb_store *store, const char *collection,
-                              bool (*visit)(void *context, const struct sb_sentence *sentence), void *context,
-                              struct sb_error *error)
+enum sb_status sb_sqlite_visit(struct sb_store *store, const char *collection,
+                               bool (*visit)(void *context, const struct sb_sentence *sentence), void *context,
+                               struct sb_error *error)
 {
     struct sb_collection *c;
     enum sb_status status = sb_collection_begin_read(store, collection, &c, error);

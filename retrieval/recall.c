@@ -115,7 +115,7 @@ bool sb_recall_check(struct sb_store *store)
     return more;
 }
 
-void sb_store_search_stats(struct sb_store *store, struct sb_search_stats *stats)
+void sb_sqlite_search_stats(struct sb_store *store, struct sb_search_stats *stats)
 {
     struct sb_recall *recall = &store->recall;
     *stats = (struct sb_search_stats){.exact = atomic_load(&recall->exact),

@@ -70,8 +70,8 @@ static enum sb_status begin(struct sb_store *store, struct sb_collection *c, con
     return status;
 }
 
-enum sb_status sb_reembed_begin(struct sb_store *store, const char *collection, const char *model_name,
-                                const char *model_hash, int dimensions, struct sb_error *error)
+enum sb_status sb_sqlite_reembed_begin(struct sb_store *store, const char *collection, const char *model_name,
+                                       const char *model_hash, int dimensions, struct sb_error *error)
 {
     pthread_mutex_lock(&store->writer);
     struct sb_collection *c = sb_collection_find(store, collection, error);
@@ -80,7 +80,7 @@ enum sb_status sb_reembed_begin(struct sb_store *store, const char *collection, 
     return status;
 }
 
-enum sb_status sb_reembed_cancel(struct sb_store *store, const char *collection, struct sb_error *error)
+enum sb_status sb_sqlite_reembed_cancel(struct sb_store *store, const char *collection, struct sb_error *error)
 {
     pthread_mutex_lock(&store->writer);
     struct sb_collection *c = sb_collection_find(store, collection, error);
@@ -143,8 +143,8 @@ static enum sb_status progress_of(struct sb_store *store, struct sb_collection *
     return SB_OK;
 }
 
-enum sb_status sb_reembed_progress(struct sb_store *store, const char *collection,
-                                   struct sb_reembed_progress *progress, struct sb_error *error)
+enum sb_status sb_sqlite_reembed_progress(struct sb_store *store, const char *collection,
+                                          struct sb_reembed_progress *progress, struct sb_error *error)
 {
     *progress = (struct sb_reembed_progress){0};
     pthread_mutex_lock(&store->writer);
@@ -429,8 +429,8 @@ static enum sb_status step(struct sb_store *store, const char *collection, struc
     return status;
 }
 
-enum sb_status sb_reembed_step(struct sb_store *store, const char *collection, size_t most, sb_embed_texts embed,
-                               void *context, enum sb_reembed_state *state, struct sb_error *error)
+enum sb_status sb_sqlite_reembed_step(struct sb_store *store, const char *collection, size_t most, sb_embed_texts embed,
+                                      void *context, enum sb_reembed_state *state, struct sb_error *error)
 {
     struct batch b = {0};
     *state = SB_REEMBED_NONE;

@@ -3,30 +3,9 @@
  */
 #include "retrieval/scan.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { MAX_TOP_K = 1000, MAX_QUERIES = 4096, FILTER_SAMPLE = 200 };
-
-static enum sb_status check_search(const struct sb_search *search, const struct sb_collection *c, struct sb_error *error)
-{
-    size_t dimensions = (size_t)c->info.dimensions;
-    if (search->model_hash && strcmp(search->model_hash, c->info.model_hash) != 0)
-        return sb_fail(error, SB_CONFLICT, "collection '%s' holds vectors of model '%s' (%.16s), not of %.16s",
-                       c->info.name, c->info.model_name, c->info.model_hash, search->model_hash);
-    if (search->queries < 1 || search->queries > MAX_QUERIES)
-        return sb_fail(error, SB_INVALID, "%zu queries; 1 to %d are allowed", search->queries, MAX_QUERIES);
-    if (search->top_k < 1 || search->top_k > MAX_TOP_K)
-        return sb_fail(error, SB_INVALID, "top_k %zu; 1 to %d are allowed", search->top_k, MAX_TOP_K);
-    if (isnan(search->min_score))
-        return sb_fail(error, SB_INVALID, "min_score is not a number");
-    for (size_t i = 0; i < search->queries * dimensions; i++)
-        if (!isfinite(search->vectors[i]))
-            return sb_fail(error, SB_INVALID, "query %zu: element %zu of its vector is not finite", i / dimensions,
-                           i % dimensions);
-    return SB_OK;
-}
+enum { FILTER_SAMPLE = 200 };
 
 /* What a search works in: candidates for each query. */
 struct work {
@@ -89,7 +68,7 @@ enum sb_status sb_search_held(struct sb_store *store, struct sb_collection *c, c
 {
     const struct sb_index *index = &c->index;
     struct work work;
-    enum sb_status status = check_search(search, c, error);
+    enum sb_status status = sb_search_check(search, &c->info, error);
     if (status != SB_OK)
         return status;
     bool good = work_init(&work, index, search);
@@ -105,8 +84,8 @@ enum sb_status sb_search_held(struct sb_store *store, struct sb_collection *c, c
     return good ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for the results of %zu queries", search->queries);
 }
 
-enum sb_status sb_store_search(struct sb_store *store, const char *collection, const struct sb_search *search,
-                               struct sb_search_results *results, struct sb_error *error)
+enum sb_status sb_sqlite_search(struct sb_store *store, const char *collection, const struct sb_search *search,
+                                struct sb_search_results *results, struct sb_error *error)
 {
     *results = (struct sb_search_results){0};
     struct sb_collection *c;

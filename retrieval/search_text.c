@@ -6,12 +6,9 @@
 #include "retrieval/hits.h"
 #include "retrieval/store_impl.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum {
-    MAX_TOP_K = 1000,
-    MAX_QUERIES = 4096,
     CATCH_UP_ROWS = 20000, /* indexed at a time: some 40 ms in which no writer comes in */
 };
 
@@ -90,19 +87,15 @@ static bool rank(const struct sb_index *index, const struct sb_text_search *sear
     return good;
 }
 
-enum sb_status sb_store_search_text(struct sb_store *store, const char *collection,
-                                    const struct sb_text_search *search, struct sb_search_results *results,
-                                    struct sb_error *error)
+enum sb_status sb_sqlite_search_text(struct sb_store *store, const char *collection,
+                                     const struct sb_text_search *search, struct sb_search_results *results,
+                                     struct sb_error *error)
 {
     *results = (struct sb_search_results){0};
     struct sb_collection *c;
-    if (search->queries < 1 || search->queries > MAX_QUERIES)
-        return sb_fail(error, SB_INVALID, "%zu queries; 1 to %d are allowed", search->queries, MAX_QUERIES);
-    if (search->top_k < 1 || search->top_k > MAX_TOP_K)
-        return sb_fail(error, SB_INVALID, "top_k %zu; 1 to %d are allowed", search->top_k, MAX_TOP_K);
-    if (isnan(search->min_score))
-        return sb_fail(error, SB_INVALID, "min_score is not a number");
-    enum sb_status status = begin(store, collection, &c, error);
+    enum sb_status status = sb_text_search_check(search, error);
+    if (status == SB_OK)
+        status = begin(store, collection, &c, error);
     if (status != SB_OK)
         return status;
     if (!rank(&c->index, search, results))

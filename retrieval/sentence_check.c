@@ -6,6 +6,7 @@
 #include "retrieval/store_impl.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Unicode's category Cc: C0, DEL and C1. */
@@ -78,4 +79,36 @@ enum sb_status sb_sentence_check(const struct sb_sentence *sentence, size_t dime
     if (status == SB_OK)
         status = check_metadata(sentence->metadata, index, error);
     return status == SB_OK ? check_vector(sentence->vector, dimensions, index, error) : status;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct sb_sentence *const *x = a, *const *y = b;
+    return strcmp((*x)->id, (*y)->id);
+}
+
+static enum sb_status check_unique(const struct sb_sentence *sentences, size_t n, struct sb_error *error)
+{
+    const struct sb_sentence **sorted = malloc((n + 1) * sizeof *sorted);
+    if (!sorted)
+        return sb_fail(error, SB_NO_MEMORY, "no memory for %zu sentences", n);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = &sentences[i];
+    qsort(sorted, n, sizeof *sorted, by_id);
+    enum sb_status status = SB_OK;
+    for (size_t i = 1; status == SB_OK && i < n; i++)
+        if (strcmp(sorted[i - 1]->id, sorted[i]->id) == 0)
+            status = sb_fail(error, SB_INVALID, "id '%.100s' stands twice in one call (sentences %zu and %zu)",
+                             sorted[i]->id, (size_t)(sorted[i - 1] - sentences), (size_t)(sorted[i] - sentences));
+    free(sorted);
+    return status;
+}
+
+enum sb_status sb_sentences_check(const struct sb_sentence *sentences, size_t n, size_t dimensions,
+                                  struct sb_error *error)
+{
+    enum sb_status status = SB_OK;
+    for (size_t i = 0; status == SB_OK && i < n; i++)
+        status = sb_sentence_check(&sentences[i], dimensions, i, error);
+    return status == SB_OK ? check_unique(sentences, n, error) : status;
 }

@@ -8,29 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int by_id(const void *a, const void *b)
-{
-    const struct sb_sentence *const *x = a, *const *y = b;
-    return strcmp((*x)->id, (*y)->id);
-}
-
-static enum sb_status check_unique(const struct sb_sentence *sentences, size_t n, struct sb_error *error)
-{
-    const struct sb_sentence **sorted = malloc((n + 1) * sizeof *sorted);
-    if (!sorted)
-        return sb_fail(error, SB_NO_MEMORY, "no memory for %zu sentences", n);
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = &sentences[i];
-    qsort(sorted, n, sizeof *sorted, by_id);
-    enum sb_status status = SB_OK;
-    for (size_t i = 1; status == SB_OK && i < n; i++)
-        if (strcmp(sorted[i - 1]->id, sorted[i]->id) == 0)
-            status = sb_fail(error, SB_INVALID, "id '%.100s' stands twice in one call (sentences %zu and %zu)",
-                             sorted[i]->id, (size_t)(sorted[i - 1] - sentences), (size_t)(sorted[i] - sentences));
-    free(sorted);
-    return status;
-}
-
 /* One change, under the writer's lock. */
 struct change {
     struct sb_store *store;
@@ -168,14 +145,6 @@ static size_t show(struct change *c)
     return added;
 }
 
-static enum sb_status check_all(const struct change *c, struct sb_error *error)
-{
-    enum sb_status status = SB_OK;
-    for (size_t i = 0; status == SB_OK && i < c->n; i++)
-        status = sb_sentence_check(&c->sentences[i], (size_t)c->collection->info.dimensions, i, error);
-    return status == SB_OK ? check_unique(c->sentences, c->n, error) : status;
-}
-
 static enum sb_status upsert(struct sb_store *store, const char *collection, const char *model_hash,
                              const struct sb_sentence *sentences, size_t n, size_t *inserted, size_t *updated,
                              struct sb_error *error)
@@ -189,7 +158,7 @@ static enum sb_status upsert(struct sb_store *store, const char *collection, con
     struct change c = change_of(store, found, sentences, n);
     enum sb_status status = sb_collection_load(store, found, error);
     if (status == SB_OK)
-        status = check_all(&c, error);
+        status = sb_sentences_check(sentences, n, (size_t)found->info.dimensions, error);
     if (status == SB_OK)
         status = prepare(&c, error);
     if (status == SB_OK)
@@ -205,9 +174,9 @@ static enum sb_status upsert(struct sb_store *store, const char *collection, con
     return status;
 }
 
-enum sb_status sb_store_upsert(struct sb_store *store, const char *collection, const char *model_hash,
-                               const struct sb_sentence *sentences, size_t n, size_t *inserted, size_t *updated,
-                               struct sb_error *error)
+enum sb_status sb_sqlite_upsert(struct sb_store *store, const char *collection, const char *model_hash,
+                                const struct sb_sentence *sentences, size_t n, size_t *inserted, size_t *updated,
+                                struct sb_error *error)
 {
     pthread_mutex_lock(&store->writer);
     enum sb_status status = upsert(store, collection, model_hash, sentences, n, inserted, updated, error);
@@ -265,8 +234,8 @@ static enum sb_status delete(struct sb_store *store, const char *collection, con
     return status;
 }
 
-enum sb_status sb_store_delete(struct sb_store *store, const char *collection, const char *const *ids, size_t n,
-                               size_t *deleted, struct sb_error *error)
+enum sb_status sb_sqlite_delete(struct sb_store *store, const char *collection, const char *const *ids, size_t n,
+                                size_t *deleted, struct sb_error *error)
 {
     struct sb_sentence *named = calloc(n + 1, sizeof *named);
     size_t removed = 0;

@@ -40,6 +40,7 @@ struct sb_store *sb_store_new(const char *path)
         free(store);
         return NULL;
     }
+    store->base.engine = &sb_sqlite_engine;
     pthread_mutex_init(&store->writer, NULL);
     sb_index_lock_init(&store->list);
     store->lock_file = -1;
@@ -49,8 +50,8 @@ struct sb_store *sb_store_new(const char *path)
     return store;
 }
 
-enum sb_status sb_store_open(struct sb_store **store, const char *path, const struct sb_kernels *kernels,
-                             struct sb_error *error)
+enum sb_status sb_sqlite_open(struct sb_store **store, const char *path, const struct sb_kernels *kernels,
+                              struct sb_error *error)
 {
     *store = NULL;
     struct sb_store *s = sb_store_new(path);
@@ -71,14 +72,14 @@ enum sb_status sb_store_open(struct sb_store **store, const char *path, const st
     if (status == SB_OK)
         status = sb_aliases_load(s, error);
     if (status != SB_OK) {
-        sb_store_close(s);
+        sb_sqlite_close(s);
         return status;
     }
     *store = s;
     return SB_OK;
 }
 
-void sb_store_close(struct sb_store *store)
+void sb_sqlite_close(struct sb_store *store)
 {
     if (!store)
         return;
@@ -100,7 +101,7 @@ void sb_store_close(struct sb_store *store)
     free(store);
 }
 
-void sb_store_set_approximate_from(struct sb_store *store, size_t sentences)
+void sb_sqlite_set_approximate_from(struct sb_store *store, size_t sentences)
 {
     atomic_store(&store->approximate_from, sentences);
     sb_worker_wake(store);

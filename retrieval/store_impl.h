@@ -1,5 +1,5 @@
 /*
- * Inside of the store. Only retrieval/ includes this.
+ * Inside of the store over SQLite, and what the other one shares with it. Only retrieval/ includes this.
  *
  * Locks, in the order in which they are taken:
  *   writer   one change at a time: SQLite transaction, then memory. Also guards `db`
@@ -18,7 +18,7 @@
 #include "retrieval/ann.h"
 #include "retrieval/index.h"
 #include "retrieval/recall.h"
-#include "retrieval/store.h"
+#include "retrieval/sqlite.h"
 #include "retrieval/worker.h"
 
 #include <pthread.h>
@@ -52,6 +52,7 @@ struct sb_collection {
 };
 
 struct sb_store {
+    struct sb_store_base base;
     char *path;
     int lock_file;
     const struct sb_score_kernels *kernels;
@@ -100,6 +101,14 @@ SB_MUST_CHECK enum sb_status sb_sentences_load(struct sb_store *store, struct sb
 /* sentence_check.c: what may be stored. index names the sentence in the error. */
 SB_MUST_CHECK enum sb_status sb_sentence_check(const struct sb_sentence *sentence, size_t dimensions, size_t index,
                                                struct sb_error *error);
+/* All of them; no id twice. */
+SB_MUST_CHECK enum sb_status sb_sentences_check(const struct sb_sentence *sentences, size_t n, size_t dimensions,
+                                                struct sb_error *error);
+
+/* search_check.c: what may be asked for. */
+SB_MUST_CHECK enum sb_status sb_search_check(const struct sb_search *search, const struct sb_collection_info *info,
+                                             struct sb_error *error);
+SB_MUST_CHECK enum sb_status sb_text_search_check(const struct sb_text_search *search, struct sb_error *error);
 
 /* collections.c. The list under `writer`, or before anybody else knows the store. */
 enum sb_status sb_store_no_memory(const struct sb_store *store, struct sb_error *error);
