@@ -16,6 +16,7 @@
 #include "base/cpu.h"
 #include "server/collection_request.h"
 #include "server/http.h"
+#include "server/id_set.h"
 #include "server/routes.h"
 #include "server/server_impl.h"
 
@@ -25,8 +26,7 @@
 #include <string.h>
 
 enum {
-    BATCH = 256,
-    TABLE = 1024, /* slots for the ids of a batch */
+    BATCH = 256, /* at most SB_ID_SET_MAX */
     SPARE_BATCHES = 3, /* more than compute: one being filled, one being stored, one waiting */
     IMPORTS_MAX = 4,
 };
@@ -38,7 +38,7 @@ struct batch {
     struct sb_job job;
     struct sb_sentence sentences[BATCH];
     cJSON *lines[BATCH]; /* what the sentences borrow from */
-    uint16_t table[TABLE]; /* index + 1 by the hash of the id */
+    struct sb_id_set ids;
     size_t count, last_line;
     struct sb_inputs inputs;
     struct sb_rows rows;
@@ -85,7 +85,7 @@ static void batch_reset(struct batch *b)
         sb_sentence_clear(&b->sentences[i]);
         cJSON_Delete(b->lines[i]);
     }
-    memset(b->table, 0, sizeof b->table);
+    b->ids = (struct sb_id_set){0};
     b->count = 0;
     b->inputs.count = 0;
     sb_rows_free(&b->rows);
@@ -317,18 +317,6 @@ static struct batch *take_free(struct import *m)
     return b;
 }
 
-/* Where an id is or would be in the table: FNV-1a. */
-static uint16_t *find_id(struct batch *b, const char *id)
-{
-    uint32_t hash = 2166136261u;
-    for (const char *at = id; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * 16777619u;
-    size_t slot = hash % TABLE;
-    while (b->table[slot] && strcmp(b->sentences[b->table[slot] - 1].id, id) != 0)
-        slot = (slot + 1) % TABLE;
-    return &b->table[slot];
-}
-
 /* Gives the batch that is being filled to the scheduler. */
 static void submit(struct import *m)
 {
@@ -371,7 +359,7 @@ static bool place_held(struct import *m)
         return true;
     }
     /* An id that the batch has already begins the next one: the later line replaces the earlier. */
-    if (m->filling && *find_id(m->filling, sentence.id))
+    if (m->filling && sb_id_set_has(&m->filling->ids, sentence.id))
         submit(m);
     if (!m->filling && !(m->filling = take_free(m))) {
         sb_sentence_clear(&sentence);
@@ -383,10 +371,9 @@ static bool place_held(struct import *m)
         fail_line(m, SB_NO_MEMORY, parse_state.problem, &parse_state.error);
         return true;
     }
-    uint16_t *slot = find_id(b, sentence.id);
     b->sentences[b->count] = sentence;
     b->lines[b->count++] = m->held;
-    *slot = (uint16_t)b->count;
+    (void)sb_id_set_add(&b->ids, sentence.id);
     b->last_line = m->line;
     m->held = NULL;
     if (b->count == BATCH)
