@@ -99,11 +99,9 @@ void sb_multipart_free(struct sb_multipart *form)
 static const char *header(const char *head, const char *name)
 {
     size_t length = strlen(name);
-    for (const char *line = head; line; line = strstr(line, "\r\n")) {
-        line += line == head ? 0 : 2;
+    for (const char *line = head, *end; (end = strstr(line, "\r\n")); line = end + 2)
         if (strncasecmp(line, name, length) == 0 && line[length] == ':')
             return line + length + 1;
-    }
     return NULL;
 }
 

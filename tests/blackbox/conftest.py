@@ -28,15 +28,16 @@ START_LIMIT, STOP_LIMIT = 60, 60  # seconds; sanitizers make everything several 
 class Server:
     """A running server. Its log goes to a file, so that a full pipe can not stop it."""
 
-    def __init__(self, folder, *arguments, models=((None, MODEL_DIR), ("tiny", TINY_DIR)), port=0):
+    def __init__(self, folder, *arguments, models=((None, MODEL_DIR), ("tiny", TINY_DIR)), port=0,
+                 environment=None):
         self.log_path = Path(folder) / f"log-{time.monotonic_ns()}"
         command = [SIMBERT, "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(Path(folder) / "data")]
         for name, directory in models:
             command += ["--model", f"{name}={directory}" if name else str(directory)]
         command += [str(argument) for argument in arguments]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log)
+            self.process = subprocess.Popen(command, cwd=ROOT, env={**ENVIRONMENT, **(environment or {})},
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.session = requests.Session()
         self.url = self._wait()
 

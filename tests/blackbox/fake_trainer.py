@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""A trainer that trains nothing and speaks the protocol of `simbert finetune --job DIR`: what tests of the server's jobs
+run as the child. What it does is in the recipe:
+
+    steps, sleep       how many, and seconds for each
+    checkpoint_every   steps
+    source             model directory whose files become the result; shift: byte that is added to the last weights
+    gate               false: the evaluation is not passed
+    fail_at, message   ends with status 1 at this step; once: only if it has not gone on from a checkpoint
+    exit, signal       ends so at fail_at, without a word
+    memory             bytes to take at fail_at
+    ignore_sigterm     does not stop
+    children           starts a child of its own that never ends
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+class Trainer:
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.job = json.loads((self.folder / "job.json").read_text())
+        self.recipe = self.job["recipe"]
+        self.checkpoints = self.folder / "checkpoints"
+        self.stopping = False
+
+    def latest(self):
+        steps = [int(path.name.removeprefix("step-")) for path in self.checkpoints.glob("step-*")]
+        return max(steps, default=0)
+
+    def checkpoint(self, step):
+        path = self.checkpoints / f"step-{step}"
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "state").write_text(str(step))
+        say("checkpoint", step=step, path=str(path), metrics={"train_loss": 1 / step})
+
+    def misbehave(self, step, resumed):
+        if step != self.recipe.get("fail_at") or (self.recipe.get("once") and resumed):
+            return
+        if "memory" in self.recipe:
+            bytearray(self.recipe["memory"])
+        if "signal" in self.recipe:
+            os.kill(os.getpid(), self.recipe["signal"])
+        if "message" in self.recipe:
+            say("failed", message=self.recipe["message"])
+        sys.exit(self.recipe.get("exit", 1))
+
+    def write_model(self):
+        output = Path(self.job["output"])
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(self.recipe.get("source", self.job["model"]), output)
+        shift = self.recipe.get("shift", 0)
+        if shift:  # other numbers: the second byte of each is the lower part of an f32's or f16's exponent
+            path = output / "model.safetensors"
+            data = bytearray(path.read_bytes())
+            for at in range(len(data) - 4000, len(data), 4):
+                data[at + 1] = (data[at + 1] + shift) % 256
+            path.write_bytes(data)
+
+    def run(self):
+        def stop(number, frame):
+            self.stopping = not self.recipe.get("ignore_sigterm")
+
+        signal.signal(signal.SIGTERM, stop)
+        steps, resumed = self.recipe.get("steps", 5), self.latest()
+        if self.recipe.get("children"):
+            subprocess.Popen(["sleep", "1000"])
+        say("start", steps=steps, examples=10, dropped={"empty": 1}, optimizer_state_bytes=0, resumed_step=resumed)
+        print("not JSON", flush=True)
+        for step in range(resumed + 1, steps + 1):
+            time.sleep(self.recipe.get("sleep", 0))
+            self.misbehave(step, resumed)
+            say("step", step=step, steps=steps, loss=1 / step, losses={"seq2seq": 1 / step, "in\"batch": 0.5},
+                learning_rate=2e-5, rows_per_second=100.0, tokens=step * 64, eta_seconds=(steps - step) * 1.0)
+            if step % self.recipe.get("checkpoint_every", 2) == 0 or self.stopping:
+                self.checkpoint(step)
+            if self.stopping:
+                sys.exit(75)
+        say("evaluation", step=steps, metrics={"spearman": 0.8})
+        say("message", level="warn", message="one line was dropped")
+        self.write_model()
+        passed = self.recipe.get("gate", True)
+        say("done", model=self.job["output"], tokens=steps * 64,
+            gate={"passed": passed, "metric": "spearman", "before": 0.75, "after": 0.8 if passed else 0.5})
+
+
+if len(sys.argv) != 4 or sys.argv[1:3] != ["finetune", "--job"]:
+    sys.exit("usage: fake_trainer.py finetune --job DIR")
+Trainer(sys.argv[3]).run()
