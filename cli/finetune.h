@@ -4,6 +4,7 @@
  *   finetune.c           the command line, or a job's file, becomes a task; the recipe
  *   finetune_run.c       the training from beginning, or from its checkpoint, to the model that is saved
  *   finetune_measure.c   a model measured on files, as a list of numbers with names
+ *   finetune_report.c    what the report is filled with
  *   finetune_events.c    what is told meanwhile: a line on the terminal, or JSON lines to the server
  */
 #ifndef SB_CLI_FINETUNE_H
@@ -11,6 +12,7 @@
 
 #include "base/status.h"
 #include "training/finetune.h"
+#include "training/report.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,10 +50,29 @@ SB_MUST_CHECK enum sb_status sb_measure_model(struct sb_metrics *metrics, const 
                                               const struct sb_recipe *recipe, int threads, bool whole,
                                               struct sb_error *error);
 bool sb_measures_training_data(const struct sb_recipe *recipe);
+/* The files that are measured: borrowed from the recipe, may be none. */
+const struct sb_recipe_files *sb_measured_files(const struct sb_recipe *recipe);
 
 /* The mean over the files of one measure ("spearman"); NaN if no file has it. */
 double sb_metrics_mean(const struct sb_metrics *metrics, const char *measure);
 bool sb_metric_falls(const char *measure); /* smaller is better: "nll", "loss" */
+
+/* ---- finetune_report.c ---- */
+
+/* What is known before the first step. A report that an interrupted run began keeps what it has seen. */
+void sb_finetune_report_begin(struct sb_report *report, const struct sb_finetune_task *task, struct sb_finetune *run,
+                              int processes);
+void sb_finetune_report_metrics(struct sb_report *report, uint64_t step, bool sampled, const struct sb_metrics *metrics);
+/* Those of the first evaluation. */
+struct sb_metrics sb_finetune_report_before(const struct sb_report *report);
+/* Paraphrases by the model in a directory, if it can write: before, of texts that it chooses from the files that are measured;
+   after, of the same texts. */
+SB_MUST_CHECK enum sb_status sb_finetune_report_paraphrases(struct sb_report *report, const char *model,
+                                                            const struct sb_finetune_task *task, bool after,
+                                                            struct sb_error *error);
+/* How far it has come, and how it stands. message: NULL: none. */
+void sb_finetune_report_end(struct sb_report *report, enum sb_report_result result, const char *message,
+                            const struct sb_trainer *trainer);
 
 /* ---- finetune_events.c ---- */
 

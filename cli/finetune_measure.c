@@ -59,7 +59,7 @@ bool sb_measures_training_data(const struct sb_recipe *recipe)
 }
 
 /* Those of the recipe, else the training files that hold pairs of texts. */
-static const struct sb_recipe_files *files_of(const struct sb_recipe *recipe)
+const struct sb_recipe_files *sb_measured_files(const struct sb_recipe *recipe)
 {
     if (!sb_measures_training_data(recipe))
         return &recipe->evaluation.files;
@@ -72,20 +72,21 @@ static const struct sb_recipe_files *files_of(const struct sb_recipe *recipe)
 static enum sb_status measure(struct sb_metrics *metrics, struct sb_workers *workers, const struct sb_recipe *recipe,
                               bool whole, struct sb_error *error)
 {
-    const struct sb_recipe_files *files = files_of(recipe);
+    const struct sb_recipe_files *files = sb_measured_files(recipe);
     bool strict = !sb_measures_training_data(recipe);
     struct sb_eval_options options = sb_eval_defaults();
     options.limit = whole ? WHOLE_EXAMPLES : QUICK_EXAMPLES;
     options.texts = whole || sb_metric_falls(recipe->evaluation.metric) ? TEXTS : 0;
     options.paraphrases = whole ? PARAPHRASES : 0;
     options.progress = "never";
+    options.tolerant = !strict;
     for (size_t i = 0; i < files->count; i++) {
         struct sb_eval_result result;
         enum sb_status status = sb_eval_file(&result, workers, files->items[i].path, &options, error);
         if (status == SB_OK)
             add_result(metrics, &result);
-        else if (strict || status != SB_INVALID) /* a training file of another kind, sentences say, is not measured */
-            return status;
+        else if (strict || (status != SB_INVALID && status != SB_UNSUPPORTED))
+            return status; /* but a training file of another kind, sentences say, is not measured */
     }
     return SB_OK;
 }

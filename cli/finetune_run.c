@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_asked;
@@ -34,7 +35,7 @@ struct run {
     struct sb_finetune *finetune;
     struct sb_trainer *trainer;
     struct sb_finetune_events events;
-    struct sb_metrics before, after;
+    struct sb_report report;
     double best;          /* of the evaluations so far; NaN: none */
     uint64_t best_step, worse; /* evaluations since the best one */
     bool leads;           /* of several processes the one that writes and tells */
@@ -51,31 +52,27 @@ static bool is_better(const char *metric, double a, double b)
     return !isnan(a) && (isnan(b) || (sb_metric_falls(metric) ? a < b : a > b));
 }
 
-/* ---- What a checkpoint keeps beside the trainer's state ---- */
+/* ---- Reports ---- */
 
-static void put_metrics(struct sb_buffer *out, const struct sb_metrics *metrics)
+/* What has been trained is not lost for a report that can not be written. */
+static void save_report(struct run *r, const char *dir)
 {
-    sb_buffer_text(out, "{");
-    for (size_t i = 0; i < metrics->count; i++) {
-        sb_buffer_text(out, i ? "," : "");
-        sb_buffer_json_string(out, metrics->items[i].name, strlen(metrics->items[i].name));
-        sb_buffer_format(out, ":%.17g", metrics->items[i].value);
-    }
-    sb_buffer_text(out, "}");
+    struct sb_error error;
+    if (sb_report_save(&r->report, dir, &error) != SB_OK)
+        sb_finetune_tell_message(&r->events, "warn", "the report can not be written: %s", error.message);
 }
 
-static void take_metrics(struct sb_metrics *metrics, const cJSON *json)
+/* ---- What a checkpoint keeps beside the trainer's state ---- */
+
+static enum sb_status put_extra(const struct run *r, struct sb_buffer *extra, struct sb_error *error)
 {
-    const cJSON *item;
-    metrics->count = 0;
-    cJSON_ArrayForEach(item, json)
-    {
-        if (metrics->count == SB_METRICS_MAX || !cJSON_IsNumber(item))
-            continue;
-        struct sb_metric *m = &metrics->items[metrics->count++];
-        snprintf(m->name, sizeof m->name, "%s", item->string);
-        m->value = item->valuedouble;
-    }
+    sb_buffer_format(extra, "{\"best_step\":%" PRIu64 ",\"worse\":%" PRIu64, r->best_step, r->worse);
+    if (!isnan(r->best))
+        sb_buffer_format(extra, ",\"best\":%.17g", r->best);
+    sb_buffer_text(extra, ",\"report\":");
+    enum sb_status status = sb_report_to_json(&r->report, extra, error);
+    sb_buffer_text(extra, "}");
+    return extra->failed ? sb_fail(error, SB_NO_MEMORY, "no memory for a checkpoint") : status;
 }
 
 static enum sb_status checkpoint(struct run *r, struct sb_error *error)
@@ -85,34 +82,46 @@ static enum sb_status checkpoint(struct run *r, struct sb_error *error)
     uint64_t step = sb_trainer_steps(r->trainer);
     if (!r->leads)
         return SB_OK;
-    sb_buffer_text(&extra, "{\"before\":");
-    put_metrics(&extra, &r->before);
-    sb_buffer_format(&extra, ",\"best_step\":%" PRIu64 ",\"worse\":%" PRIu64, r->best_step, r->worse);
-    if (!isnan(r->best))
-        sb_buffer_format(&extra, ",\"best\":%.17g", r->best);
-    sb_buffer_text(&extra, "}");
-    enum sb_status status = extra.failed ? sb_fail(error, SB_NO_MEMORY, "no memory for a checkpoint")
-                                         : sb_trainer_checkpoint(r->trainer, r->task->checkpoints, extra.data,
-                                                                 r->recipe->checkpoint.keep, error);
+    sb_finetune_report_end(&r->report, stop_asked ? SB_REPORT_STOPPED : SB_REPORT_RUNNING, NULL, r->trainer);
+    enum sb_status status = put_extra(r, &extra, error);
+    if (status == SB_OK)
+        status = sb_trainer_checkpoint(r->trainer, r->task->checkpoints, extra.data, r->recipe->checkpoint.keep, error);
     sb_buffer_free(&extra);
     if (status == SB_OK) {
         sb_checkpoints_path(path, sizeof path, r->task->checkpoints, step);
         sb_finetune_tell_checkpoint(&r->events, step, path);
+        save_report(r, r->task->checkpoints);
     }
     return status;
 }
 
-static void take_extra(struct run *r, const char *extra)
+static enum sb_status take_extra(struct run *r, const char *extra, struct sb_error *error)
 {
     cJSON *json = cJSON_Parse(extra);
     const cJSON *best = cJSON_GetObjectItemCaseSensitive(json, "best"),
                 *step = cJSON_GetObjectItemCaseSensitive(json, "best_step"),
                 *worse = cJSON_GetObjectItemCaseSensitive(json, "worse");
-    take_metrics(&r->before, cJSON_GetObjectItemCaseSensitive(json, "before"));
+    char *report = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(json, "report"));
     r->best = cJSON_IsNumber(best) ? best->valuedouble : NAN;
     r->best_step = cJSON_IsNumber(step) ? (uint64_t)step->valuedouble : 0;
     r->worse = cJSON_IsNumber(worse) ? (uint64_t)worse->valuedouble : 0;
+    enum sb_status status = sb_report_from_json(&r->report, report ? report : "", report ? strlen(report) : 0, error);
+    cJSON_free(report);
     cJSON_Delete(json);
+    return status == SB_OK ? SB_OK : sb_fail_context(error, status, "%s", r->task->checkpoints);
+}
+
+static enum sb_status measure_before(struct run *r, struct sb_error *error)
+{
+    struct sb_metrics before;
+    if (sb_measures_training_data(r->recipe))
+        sb_finetune_tell_message(&r->events, "info", "no evaluation files: measured on part of the training data");
+    enum sb_status status = sb_measure_model(&before, r->task->model, r->recipe, r->task->threads, true, error);
+    if (status != SB_OK)
+        return status;
+    sb_finetune_tell_metrics(&r->events, 0, &before);
+    sb_finetune_report_metrics(&r->report, 0, false, &before);
+    return sb_finetune_report_paraphrases(&r->report, r->task->model, r->task, false, error);
 }
 
 /* Goes on from the newest checkpoint, or measures the model and begins. */
@@ -121,20 +130,17 @@ static enum sb_status begin(struct run *r, struct sb_error *error)
     char *extra = NULL;
     enum sb_status status = sb_trainer_resume(r->trainer, r->task->checkpoints, &extra, error);
     if (status == SB_OK && extra)
-        take_extra(r, extra);
+        status = take_extra(r, extra, error);
     free(extra);
-    if (r->leads)
-        sb_finetune_tell_start(&r->events, r->finetune, sb_trainer_steps(r->trainer));
-    if (status != SB_NOT_FOUND)
+    if (status != SB_OK && status != SB_NOT_FOUND)
         return status;
     if (!r->leads)
         return SB_OK;
-    if (sb_measures_training_data(r->recipe))
-        sb_finetune_tell_message(&r->events, "info", "no evaluation files: measured on part of the training data");
-    status = sb_measure_model(&r->before, r->task->model, r->recipe, r->task->threads, true, error);
-    if (status == SB_OK)
-        sb_finetune_tell_metrics(&r->events, 0, &r->before);
-    return status;
+    if (status == SB_NOT_FOUND)
+        r->report.started = (uint64_t)time(NULL);
+    sb_finetune_report_begin(&r->report, r->task, r->finetune, sb_parallel_size(r->parallel));
+    sb_finetune_tell_start(&r->events, r->finetune, sb_trainer_steps(r->trainer));
+    return status == SB_NOT_FOUND ? measure_before(r, error) : SB_OK;
 }
 
 /* ---- Evaluation on the way ---- */
@@ -194,6 +200,7 @@ static enum sb_status evaluate(struct run *r, struct sb_error *error)
     if (status != SB_OK)
         return status;
     sb_finetune_tell_metrics(&r->events, sb_trainer_steps(r->trainer), &metrics);
+    sb_finetune_report_metrics(&r->report, sb_trainer_steps(r->trainer), true, &metrics);
     if (r->recipe->evaluation.patience)
         judge(r, path, &metrics);
     remove_folder(path);
@@ -215,16 +222,27 @@ static bool agrees(struct run *r, bool flag)
     return votes > 0;
 }
 
+static enum sb_status take_step(struct run *r, struct sb_trainer_step *step, struct sb_error *error)
+{
+    int64_t start = sb_now_ns();
+    enum sb_status status = sb_trainer_step(r->trainer, step, error);
+    double seconds = (double)(sb_now_ns() - start) / 1e9;
+    if (status != SB_OK || !r->leads)
+        return status;
+    sb_finetune_tell_step(&r->events, step, sb_trainer_tokens(r->trainer));
+    sb_report_step(&r->report, step, seconds > 0 ? (double)step->rows / seconds : NAN);
+    r->report.seconds += seconds;
+    return SB_OK;
+}
+
 static enum sb_status train(struct run *r, struct sb_error *error)
 {
     uint64_t steps = sb_finetune_steps(r->finetune), patience = r->recipe->evaluation.patience;
     while (sb_trainer_steps(r->trainer) < steps) {
         struct sb_trainer_step step;
-        enum sb_status status = sb_trainer_step(r->trainer, &step, error);
+        enum sb_status status = take_step(r, &step, error);
         if (status != SB_OK)
             return status;
-        if (r->leads)
-            sb_finetune_tell_step(&r->events, &step, sb_trainer_tokens(r->trainer));
         bool last = step.number == steps, stops = agrees(r, stop_asked);
         if (!last && is_due(step.number, r->recipe->evaluation.every, r))
             status = evaluate(r, error);
@@ -257,24 +275,50 @@ static enum sb_status save(struct run *r, struct sb_error *error)
     return sb_finetune_save(r->finetune, r->task->output, r->task->dtype, error);
 }
 
+/* Compares what was measured before and after; fills the report's verdict. */
+static void compare(struct run *r, const struct sb_metrics *after)
+{
+    struct sb_metrics before = sb_finetune_report_before(&r->report);
+    const char *metric = metric_of(r);
+    double was = sb_metrics_mean(&before, metric), is = sb_metrics_mean(after, metric);
+    double change = sb_metric_falls(metric) ? was - is : is - was;
+    snprintf(r->report.gate.metric, sizeof r->report.gate.metric, "%s", metric);
+    r->report.gate.before = was;
+    r->report.gate.after = is;
+    r->report.gate.passed = isnan(change) || change >= r->recipe->gate.min_change;
+}
+
 static enum sb_status finish(struct run *r, struct sb_error *error)
 {
+    struct sb_metrics after;
     if (!r->leads)
         return SB_OK;
-    const char *metric = metric_of(r);
     enum sb_status status = save(r, error);
     if (status == SB_OK)
-        status = sb_measure_model(&r->after, r->task->output, r->recipe, r->task->threads, true, error);
+        status = sb_measure_model(&after, r->task->output, r->recipe, r->task->threads, true, error);
+    if (status == SB_OK)
+        status = sb_finetune_report_paraphrases(&r->report, r->task->output, r->task, true, error);
     if (status != SB_OK)
         return status;
-    sb_finetune_tell_metrics(&r->events, sb_trainer_steps(r->trainer), &r->after);
-    double before = sb_metrics_mean(&r->before, metric), after = sb_metrics_mean(&r->after, metric);
-    double change = sb_metric_falls(metric) ? before - after : after - before;
-    bool passed = isnan(change) || change >= r->recipe->gate.min_change;
+    sb_finetune_tell_metrics(&r->events, sb_trainer_steps(r->trainer), &after);
+    compare(r, &after);
+    sb_finetune_report_metrics(&r->report, sb_trainer_steps(r->trainer), false, &after);
+    sb_finetune_report_end(&r->report, SB_REPORT_SUCCEEDED, NULL, r->trainer);
+    save_report(r, r->task->output);
     if (!r->task->is_job)
         remove_folder(r->task->checkpoints);
-    sb_finetune_tell_done(&r->events, r->task->output, sb_trainer_tokens(r->trainer), metric, before, after, passed);
+    sb_finetune_tell_done(&r->events, r->task->output, sb_trainer_tokens(r->trainer), r->report.gate.metric,
+                          r->report.gate.before, r->report.gate.after, r->report.gate.passed);
     return SB_OK;
+}
+
+/* Beside the checkpoints, if there are any: a model that was in the output before keeps its own report. */
+static void report_failure(struct run *r, const char *message)
+{
+    if (!r->leads || !r->trainer || !sb_folder_exists(r->task->checkpoints))
+        return;
+    sb_finetune_report_end(&r->report, SB_REPORT_FAILED, message, r->trainer);
+    save_report(r, r->task->checkpoints);
 }
 
 static enum sb_status run(struct run *r, struct sb_error *error)
@@ -303,8 +347,11 @@ enum sb_status sb_finetune_run(const struct sb_finetune_task *task, struct sb_er
     signal(SIGTERM, ask_to_stop);
     r.pool = sb_pool_new(task->threads);
     enum sb_status status = run(&r, error ? error : &own);
-    if (status != SB_OK && status != SB_CANCELLED)
+    if (status != SB_OK && status != SB_CANCELLED) {
+        report_failure(&r, (error ? error : &own)->message);
         sb_finetune_tell_failed(&r.events, (error ? error : &own)->message);
+    }
+    sb_report_free(&r.report);
     sb_finetune_free(r.finetune);
     sb_parallel_stop(r.parallel);
     sb_pool_free(r.pool);
