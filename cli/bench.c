@@ -55,7 +55,7 @@ int sb_command_bench(char **argv, struct sb_error *error)
         "  embed        many sentences at once, and one at a time; tokenization included\n"
         "  paraphrase   requests for 20 samples, and for 4 beams, of 12 tokens each, on one thread; everything "
         "included\n"
-        "  train        steps of SimBERT training, 64 pairs each, of random tokens; in f32 or bf16\n"
+        "  train        steps of SimBERT training, 64 pairs of sentences each; in f32 or bf16\n"
         "  tokenize     text to ids, on one thread\n"
         "  texts        measures nothing: prints the built-in sentences, to measure other programs with them\n";
     static const char examples[] = "  simbert bench embed\n"

@@ -1,11 +1,11 @@
 /*
- * simbert bench train: steps of SimBERT training on rows of random tokens: forward, cross entropy at the target positions, in-batch
- * similarity, backward, AdamW. 64 pairs make 128 rows of 30 tokens, half of them source; nothing is padded, so every token is a real
- * one.
+ * simbert bench train: steps of SimBERT training: forward, cross entropy at the target positions, in-batch similarity, backward,
+ * AdamW. Sentences 2k and 2k + 1 make a pair, 64 pairs 128 rows: [CLS] a [SEP] b [SEP] and [CLS] b [SEP] a [SEP].
  */
 #include "base/random.h"
 #include "cli/bench.h"
 #include "model/network.h"
+#include "tokenizer/tokenizer.h"
 #include "training/loss_logits.h"
 #include "training/losses.h"
 #include "training/optimizer.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { ROWS = 128, LENGTH = 30, PREFIX = 15, TARGETS = ROWS * (LENGTH - PREFIX), SEED = 1 };
+enum { ROWS = 128, MAX_LENGTH = 64, MAX_TOKENS = ROWS * MAX_LENGTH, SEED = 1 };
 
 struct training {
     struct sb_pool *pool;
@@ -24,32 +24,50 @@ struct training {
     struct sb_loss *similarity;
     struct sb_optimizer *optimizer;
     float *gradients, *dpooled;
-    int32_t ids[ROWS][LENGTH];
-    uint8_t segments[LENGTH];
+    int32_t ids[MAX_TOKENS], labels[MAX_TOKENS];
+    uint8_t segments[MAX_TOKENS], wanted[MAX_TOKENS];
     struct sb_pass_row rows[ROWS];
-    size_t positions[TARGETS];
-    int32_t labels[TARGETS];
-    uint8_t wanted[ROWS * LENGTH];
+    size_t positions[MAX_TOKENS], tokens, targets;
     uint64_t step;
 };
 
-/* Rows of random ordinary tokens; token t + 1 is the label at t, where t + 1 is a target. */
-static void make_rows(struct training *t)
+/* One row; token i is the label at i - 1, where it is a target. */
+static void add_row(struct training *t, size_t r, const struct sb_encoding *encoding)
 {
-    size_t target = 0;
-    size_t words = (size_t)sb_network_config(t->network)->vocab_size;
-    for (size_t i = 0; i < LENGTH; i++)
-        t->segments[i] = i >= PREFIX;
-    for (size_t r = 0; r < ROWS; r++) {
-        for (size_t i = 0; i < LENGTH; i++)
-            t->ids[r][i] = (int32_t)(sb_random_uniform(SEED, r, i) * (double)words);
-        t->rows[r] = (struct sb_pass_row){t->ids[r], t->segments, LENGTH, PREFIX};
-        for (size_t i = PREFIX; i < LENGTH; i++) {
-            t->positions[target] = r * LENGTH + i - 1;
-            t->wanted[r * LENGTH + i - 1] = 1;
-            t->labels[target++] = t->ids[r][i];
-        }
+    size_t first = t->tokens, length = encoding->length, prefix = 0;
+    memcpy(t->ids + first, encoding->ids, length * sizeof *t->ids);
+    memcpy(t->segments + first, encoding->segments, length);
+    for (size_t i = 0; i < length; i++) {
+        prefix += encoding->segments[i] == 0;
+        if (encoding->segments[i] == 0)
+            continue;
+        t->positions[t->targets] = first + i - 1;
+        t->wanted[first + i - 1] = 1;
+        t->labels[t->targets++] = encoding->ids[i];
     }
+    t->rows[r] = (struct sb_pass_row){t->ids + first, t->segments + first, length, prefix};
+    t->tokens += length;
+}
+
+static enum sb_status make_rows(struct training *t, const struct sb_bench *bench, struct sb_error *error)
+{
+    struct sb_bench_input input = {0};
+    struct sb_encoding encoding = {0};
+    struct sb_bench all = *bench;
+    all.count = ROWS;
+    enum sb_status status = sb_bench_load(&input, &all, ROWS, error);
+    if (status == SB_OK && input.count < ROWS)
+        status = sb_fail(error, SB_INVALID, "training is measured with %d texts; there are %zu", ROWS, input.count);
+    for (size_t r = 0; r < ROWS && status == SB_OK; r++) {
+        const char *a = input.items[r], *b = input.items[r ^ 1];
+        status = sb_tokenizer_encode(sb_network_tokenizer(t->network), &encoding, a, strlen(a), b, strlen(b), MAX_LENGTH,
+                                     error);
+        if (status == SB_OK)
+            add_row(t, r, &encoding);
+    }
+    sb_encoding_free(&encoding);
+    sb_bench_input_free(&input);
+    return status;
 }
 
 /* What the checkpoint lacks (an encoder has no MLM head) is filled with something small: it costs the same. */
@@ -81,10 +99,12 @@ static enum sb_status open_training(struct training *t, const struct sb_bench *b
     if (status != SB_OK)
         return status;
     fill_new(t->network);
-    make_rows(t);
+    status = make_rows(t, bench, error);
+    if (status != SB_OK)
+        return status;
     t->pool = sb_pool_new(sb_model_choice_threads(&bench->model));
     size_t size = sb_network_parameters(t->network)->size, dimensions = (size_t)sb_network_dimensions(t->network);
-    struct sb_pass_options pass = {.max_tokens = ROWS * LENGTH, .max_rows = ROWS, .dtype = dtype, .pool = t->pool};
+    struct sb_pass_options pass = {.max_tokens = MAX_TOKENS, .max_rows = ROWS, .dtype = dtype, .pool = t->pool};
     pass.kernels = sb_kernels_choose(bench->model.kernels, error);
     if (!pass.kernels)
         return error ? error->status : SB_INVALID;
@@ -127,14 +147,14 @@ static enum sb_status train_step(struct training *t, const struct sb_kernels *ke
     struct sb_cross_entropy entropy = {.kernels = kernels,
                                        .vocab_size = (size_t)sb_network_config(t->network)->vocab_size,
                                        .labels = t->labels,
-                                       .normaliser = TARGETS,
+                                       .normaliser = (double)t->targets,
                                        .weight = 1};
     double similarity;
     memset(t->gradients, 0, size * sizeof *t->gradients);
     enum sb_status status = sb_pass_forward(t->pass, &input, error);
     if (status != SB_OK)
         return status;
-    sb_pass_logits(t->pass, t->positions, TARGETS, sb_cross_entropy, &entropy, t->gradients);
+    sb_pass_logits(t->pass, t->positions, t->targets, sb_cross_entropy, &entropy, t->gradients);
     memset(t->dpooled, 0, ROWS * dimensions * sizeof *t->dpooled);
     struct sb_loss_input loss = {.rows = ROWS,
                                  .vectors = {{.x = sb_pass_pooled(t->pass), .dx = t->dpooled, .ld = dimensions}},
@@ -154,22 +174,22 @@ static double peak_megabytes(void)
 static void put_results(struct sb_buffer *out, const struct sb_bench *bench, const struct training *t,
                         struct sb_bench_times *times)
 {
-    double tokens = ROWS * LENGTH, cpu = sb_bench_quantile(times->cpu, times->count, 0.5),
+    double tokens = (double)t->tokens, cpu = sb_bench_quantile(times->cpu, times->count, 0.5),
            wall = sb_bench_quantile(times->wall, times->count, 0.5);
     const char *dtype = bench->model.dtype ? bench->model.dtype : "f32";
     int threads = sb_model_choice_threads(&bench->model), words = sb_network_config(t->network)->vocab_size;
     if (bench->json)
         sb_buffer_format(out,
-                         "{\"bench\":\"train\",\"dtype\":\"%s\",\"threads\":%d,\"vocab_size\":%d,\"rows\":%d,\"tokens\":%d,"
+                         "{\"bench\":\"train\",\"dtype\":\"%s\",\"threads\":%d,\"vocab_size\":%d,\"rows\":%d,\"tokens\":%zu,"
                          "\"steps\":%zu,\"seconds_p50\":%.4f,\"cpu_seconds_p50\":%.4f,\"tokens_per_second\":%.1f,"
                          "\"tokens_per_cpu_second\":%.1f,\"peak_mb\":%.0f}\n",
-                         dtype, threads, words, ROWS, ROWS * LENGTH, times->count, wall, cpu, tokens / wall, tokens / cpu,
+                         dtype, threads, words, ROWS, t->tokens, times->count, wall, cpu, tokens / wall, tokens / cpu,
                          peak_megabytes());
     else
         sb_buffer_format(out,
-                         "train, %s, threads: %d, vocabulary: %d\n  %d rows of %d tokens a step: %.2f s (median), %.0f "
+                         "train, %s, threads: %d, vocabulary: %d\n  %d rows of %zu tokens a step: %.2f s (median), %.0f "
                          "tokens a second, %.0f a second of processor time; peak memory %.0f MB\n",
-                         dtype, threads, words, ROWS, LENGTH, wall, tokens / wall, tokens / cpu, peak_megabytes());
+                         dtype, threads, words, ROWS, t->tokens, wall, tokens / wall, tokens / cpu, peak_megabytes());
 }
 
 enum sb_status sb_bench_train(struct sb_buffer *out, const struct sb_bench *bench, struct sb_error *error)
