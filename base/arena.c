@@ -46,7 +46,7 @@ void *sb_arena_take(struct sb_arena *arena, size_t count, size_t size)
 
 bool sb_arena_commit(struct sb_arena *arena)
 {
-    size_t align = arena->used >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT, total;
+    size_t align = arena->used >= HUGE_PAGE && !arena->small_pages ? HUGE_PAGE : ALIGNMENT, total;
     if (arena->overflow || __builtin_add_overflow(arena->used, align, &total))
         return false;
     /* calloc, because large pieces come zeroed from the kernel untouched: memory is used as it is needed. */

@@ -19,7 +19,8 @@ struct sb_arena {
     char *base;   /* NULL while measuring */
     void *memory; /* the allocation that base lies in */
     size_t used, size;
-    bool overflow; /* a size did not fit size_t */
+    bool overflow;    /* a size did not fit size_t */
+    bool small_pages; /* set before commit where most is seldom used: what was never touched takes no memory */
 };
 
 /* count * size bytes, 64-byte aligned. NULL while measuring. */

@@ -69,6 +69,7 @@ enum sb_status sb_session_new(struct sb_session **session, struct sb_model *mode
         return sb_fail(error, SB_NO_MEMORY, "session: no memory");
     s->model = model;
     s->limits = limits;
+    s->arena.small_pages = true; /* a sentence needs a small part of what the longest batch does */
     lay_out(s);
     if (!sb_arena_commit(&s->arena)) {
         size_t bytes = s->arena.size;

@@ -10,6 +10,7 @@ enum {
     NEW_TOKENS = 32,     /* of a pass, for a job that has had none */
     OLD_TOKENS = 48,     /* of a pass, for all others together: at this size long work runs at 96 % of its best speed */
     OLD_BESIDE_NEW = 24, /* instead, of a pass in which a new job waits for its end */
+    LOGITS = 64,         /* token positions of a pass that get logits: OLD_TOKENS and some prefills */
     SESSIONS = 8,        /* a worker keeps this many models' sessions */
 };
 
@@ -200,7 +201,7 @@ static enum sb_status find_desk(struct worker *w, struct sb_model *model, struct
     struct sb_session_options limits = sb_session_defaults(model);
     limits.max_tokens = options->max_batch_tokens > longest ? options->max_batch_tokens : longest;
     limits.max_rows = options->max_batch_rows;
-    limits.max_logits = options->max_batch_rows;
+    limits.max_logits = options->max_batch_rows < LOGITS ? options->max_batch_rows : LOGITS;
     enum sb_status status = sb_session_new(&desk->session, model, &limits, error);
     if (status == SB_OK)
         status = sb_task_batch_new(&desk->batch, desk->session, error);
@@ -231,9 +232,10 @@ static size_t old_share(const struct worker *w)
     return OLD_TOKENS;
 }
 
-/* A new job gets NEW_TOKENS, with which most sentences are done in one pass; the others share what old_share() says. So a pass stays
-   short however much long work there is: a sentence that comes waits for one short pass and computes in the next. The first in line
-   gets a row in any case, the batch being empty, so that the long work goes on however many sentences come. */
+/* A new job gets NEW_TOKENS, with which most sentences are done in one pass; the others share what old_share() says. So a
+   pass stays short however much long work there is: a sentence that comes waits for one short pass and computes in the
+   next. The first in line gets a row in any case, the batch being empty, so that the long work goes on however many
+   sentences come. */
 static void gather(struct worker *w, struct sb_task_batch *batch)
 {
     size_t budget = w->scheduler->options.max_batch_tokens, old_left = old_share(w);

@@ -34,7 +34,7 @@ struct sb_scheduler_options {
     int threads;             /* workers; 0: sb_cpu_count() */
     size_t max_queue;        /* jobs not begun yet, above which submit gives SB_OVERLOADED; 512 */
     size_t max_batch_tokens; /* token budget of one forward pass; 512. A row longer than it is computed alone */
-    size_t max_batch_rows;   /* 128; also token positions whose logits one pass computes */
+    size_t max_batch_rows;   /* 128 */
     /* NULL, or called by a worker before each pass. Must not block. */
     void (*on_pass)(void *context, size_t rows, size_t tokens);
     void *context;
