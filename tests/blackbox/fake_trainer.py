@@ -4,7 +4,8 @@ run as the child. What it does is in the recipe:
 
     steps, sleep       how many, and seconds for each
     checkpoint_every   steps
-    source             model directory whose files become the result; shift: byte that is added to the last weights
+    source             model directory whose files become the result
+    shift              bits to turn over in each of its word embeddings
     gate               false: the evaluation is not passed
     fail_at, message   ends with status 1 at this step; once: only if it has not gone on from a checkpoint
     exit, signal       ends so at fail_at, without a word
@@ -16,6 +17,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -60,11 +62,14 @@ class Trainer:
         shutil.rmtree(output, ignore_errors=True)
         shutil.copytree(self.recipe.get("source", self.job["model"]), output)
         shift = self.recipe.get("shift", 0)
-        if shift:  # other numbers: the second byte of each is the lower part of an f32's or f16's exponent
+        if shift:
             path = output / "model.safetensors"
             data = bytearray(path.read_bytes())
-            for at in range(len(data) - 4000, len(data), 4):
-                data[at + 1] = (data[at + 1] + shift) % 256
+            (size,) = struct.unpack("<Q", data[:8])
+            entry = next(entry for name, entry in json.loads(data[8:8 + size]).items() if "word_embeddings" in name)
+            start, end = (8 + size + offset for offset in entry["data_offsets"])
+            for at in range(start + 2, end, 4):  # of each f32 the byte with the end of the exponent
+                data[at] ^= shift
             path.write_bytes(data)
 
     def run(self):
