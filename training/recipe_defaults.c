@@ -9,12 +9,14 @@
 
 const char *sb_choice_at(const char *choices, int i, size_t *size)
 {
-    for (; choices; choices = strchr(choices, '|'), choices += choices != NULL, i--)
-        if (i == 0) {
-            *size = strcspn(choices, "|");
-            return choices;
-        }
-    return NULL;
+    for (; i > 0; i--) {
+        const char *bar = strchr(choices, '|');
+        if (!bar)
+            return NULL;
+        choices = bar + 1;
+    }
+    *size = strcspn(choices, "|");
+    return choices;
 }
 
 int sb_choice_find(const char *choices, const char *text, size_t size)

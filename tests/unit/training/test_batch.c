@@ -98,6 +98,15 @@ static void check_golden_row(const struct sb_batch *batch, size_t row, const cJS
         ck_assert_int_eq(labels[i], i + 1 >= prefix && i + 1 < r->length ? r->ids[i + 1] : -1);
 }
 
+static void append_pair(struct sb_buffer *lines, const char *a, const char *b)
+{
+    sb_buffer_text(lines, "{\"text1\":");
+    sb_buffer_json_string(lines, a, strlen(a));
+    sb_buffer_text(lines, ",\"text2\":");
+    sb_buffer_json_string(lines, b, strlen(b));
+    sb_buffer_text(lines, "}\n");
+}
+
 static void check_golden_rows(const char *style, const struct sb_batch_options *options, size_t expected_count)
 {
     struct sb_buffer lines = {0};
@@ -109,12 +118,7 @@ static void check_golden_rows(const char *style, const struct sb_batch_options *
             cJSON_Delete(row);
             continue;
         }
-        const char *a = cJSON_GetObjectItem(row, "a")->valuestring, *b = cJSON_GetObjectItem(row, "b")->valuestring;
-        sb_buffer_text(&lines, "{\"text1\":");
-        sb_buffer_json_string(&lines, a, strlen(a));
-        sb_buffer_text(&lines, ",\"text2\":");
-        sb_buffer_json_string(&lines, b, strlen(b));
-        sb_buffer_text(&lines, "}\n");
+        append_pair(&lines, cJSON_GetObjectItem(row, "a")->valuestring, cJSON_GetObjectItem(row, "b")->valuestring);
         rows[count++] = row;
     }
     ck_assert_uint_eq(count, expected_count);
@@ -155,6 +159,69 @@ START_TEST(roformer_sim_rows_equal_the_reference)
     o.max_length = 128;
     o.pair_rule = SB_PAIR_ROFORMER_SIM;
     check_golden_rows("roformer-sim", &o, 40);
+}
+END_TEST
+
+/* The first row of one pair. */
+static void build_pair(struct sb_batch *batch, const char *a, const char *b, const struct sb_batch_options *options)
+{
+    struct sb_buffer line = {0};
+    append_pair(&line, a, b);
+    struct sb_data *data = open_data("pair.jsonl", line.data);
+    struct sb_batches *batches = new_batches(data, options);
+    build(batches, batch, 0, 0);
+    sb_batches_free(batches);
+    sb_data_close(data);
+    sb_buffer_free(&line);
+}
+
+/* Pairs that are too long, against bert4keras' encode. */
+START_TEST(long_pairs_are_cut_as_the_reference_cuts_them)
+{
+    struct sb_batch_options o = sb_batch_defaults(SB_ROWS_SEQ2SEQ);
+    struct sb_batch batch = {0};
+    void *state = NULL;
+    int checked = 0, cut = 0;
+    o.text_characters = 0;
+    for (cJSON *row; (row = golden_next_line(&state, "tokenize/pairs.jsonl")); cJSON_Delete(row)) {
+        const cJSON *second = cJSON_GetObjectItem(row, "second"), *maxlen = cJSON_GetObjectItem(row, "maxlen");
+        const char *a = cJSON_GetObjectItem(row, "first")->valuestring;
+        if (strcmp(cJSON_GetObjectItem(row, "vocab")->valuestring, "simbert") != 0 || !cJSON_IsNumber(maxlen) ||
+            maxlen->valueint < 6 || strcmp(cJSON_GetObjectItem(row, "truncate_from")->valuestring, "right") != 0 ||
+            !cJSON_IsString(second) || strspn(a, " \t\r\n") == strlen(a) ||
+            strspn(second->valuestring, " \t\r\n") == strlen(second->valuestring))
+            continue;
+        o.max_length = (size_t)maxlen->valueint;
+        build_pair(&batch, a, second->valuestring, &o);
+        const cJSON *id = cJSON_GetObjectItem(row, "ids")->child,
+                    *segment = cJSON_GetObjectItem(row, "segments")->child;
+        for (size_t i = 0; i < batch.rows[0].length; i++, id = id->next, segment = segment->next) {
+            ck_assert_ptr_nonnull(id);
+            ck_assert_int_eq(batch.rows[0].ids[i], id->valueint);
+            ck_assert_int_eq(batch.rows[0].segments[i], segment->valueint);
+        }
+        ck_assert_ptr_null(id);
+        cut += batch.rows[0].length == o.max_length;
+        checked++;
+    }
+    ck_assert_int_gt(checked, 40);
+    ck_assert_int_gt(cut, 20);
+    sb_batch_free(&batch);
+}
+END_TEST
+
+/* 14 tokens for 13 places: where the second text counts with a [CLS] it is the longer one and loses a token. */
+START_TEST(pair_rules_differ_by_one_token)
+{
+    struct sb_batch_options o = sb_batch_defaults(SB_ROWS_SEQ2SEQ);
+    struct sb_batch batch = {0};
+    o.max_length = 13;
+    build_pair(&batch, "一二三四五", "六七八九十百", &o);
+    ck_assert_str_eq(shown(&batch, 0), "[CLS]一二三四五[SEP]六七八九十[SEP]");
+    o.pair_rule = SB_PAIR_ROFORMER_SIM; /* 7 and 7: a tie is the first one's */
+    build_pair(&batch, "一二三四五", "六七八九十百", &o);
+    ck_assert_str_eq(shown(&batch, 0), "[CLS]一二三四[SEP]六七八九十百[SEP]");
+    sb_batch_free(&batch);
 }
 END_TEST
 
@@ -617,6 +684,8 @@ int main(void)
     tcase_set_timeout(order, 60);
     tcase_add_test(rows, simbert_rows_equal_the_reference);
     tcase_add_test(rows, roformer_sim_rows_equal_the_reference);
+    tcase_add_test(rows, long_pairs_are_cut_as_the_reference_cuts_them);
+    tcase_add_test(rows, pair_rules_differ_by_one_token);
     tcase_add_test(rows, synonyms_give_two_different_members);
     tcase_add_test(rows, sentences_are_rows_of_their_own);
     tcase_add_test(rows, chats_go_one_way);

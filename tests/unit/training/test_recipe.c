@@ -120,6 +120,7 @@ START_TEST(what_is_wrong_is_named)
     refuse("[]", "recipe: an object is wanted, not []");
     refuse("{\"epoch\": 3}", "recipe has no \"epoch\"; did you mean \"epochs\"?");
     refuse("{\"learningrate\": 3}", "did you mean \"learning_rate\"?");
+    refuse("{\"lookahead\": {\"x\": 1}}", "recipe.lookahead has no \"x\"; there are k, alpha");
     refuse("{\"zzz\": 3}", "recipe has no \"zzz\"; there are seed, epochs");
     refuse("{\"optimizer\": {\"weight_dcay\": 0}}",
            "recipe.optimizer has no \"weight_dcay\"; did you mean \"weight_decay\"?");
@@ -192,6 +193,7 @@ START_TEST(printed_recipes_read_back)
         struct sb_recipe *again = read_recipe(before), *twice = resolved(after);
         ck_assert_str_eq(printed(again), before);
         ck_assert_str_eq(printed(twice), after);
+        ck_assert_double_eq(twice->learning_rate, as_read->learning_rate);
         ck_assert_str_ne(before, after);
         sb_recipe_free(as_read);
         sb_recipe_free(r);
