@@ -232,10 +232,10 @@ static size_t old_share(const struct worker *w)
     return OLD_TOKENS;
 }
 
-/* A new job gets NEW_TOKENS, with which most sentences are done in one pass; the others share what old_share() says. So
-   a pass stays short however much long work there is: a sentence that comes waits for one short pass and computes in the
-   next. The first in line gets a row in any case, the batch being empty, so that the long work goes on however many
-   sentences come. */
+/* A new job gets NEW_TOKENS, with which most sentences are done in one pass; the others share what old_share()
+   says. So a pass stays short however much long work there is: a sentence that comes waits for one short pass and
+   computes in the next. The first in line gets a row in any case, the batch being empty, so that the long work
+   goes on however many sentences come. */
 static void gather(struct worker *w, struct sb_task_batch *batch)
 {
     size_t budget = w->scheduler->options.max_batch_tokens, old_left = old_share(w);
