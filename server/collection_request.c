@@ -52,6 +52,41 @@ bool sb_request_collection(struct sb_request *request, struct sb_collection_info
     return status == SB_OK;
 }
 
+enum sb_status sb_get_vector(struct sb_request *request, const char *id, size_t dimensions,
+                             struct sb_sentences *found, struct sb_error *error)
+{
+    struct sb_store *store = request->server->store;
+    struct sb_collection_info info;
+    enum sb_status status = sb_store_get(store, request->params[0], id, found, error);
+    if (status != SB_OK)
+        return status;
+    status = sb_store_describe(store, request->params[0], &info, error); /* behind the reading: a change shows */
+    if (status == SB_OK && (size_t)info.dimensions != dimensions)
+        status = sb_fail(error, SB_CONFLICT, "collection \"%s\" has just changed its model; try again", info.name);
+    if (status != SB_OK)
+        sb_sentences_free(found);
+    return status;
+}
+
+static void fail_without_model(struct sb_request *request, const struct sb_collection_info *info,
+                               struct sb_error *error)
+{
+    struct sb_reembed_progress progress = {0};
+    struct sb_model *model = sb_registry_acquire(request->server->registry, info->model_name);
+    enum sb_status status = sb_reembed_progress(request->server->store, info->name, &progress, error);
+    if (status == SB_OK && progress.state == SB_REEMBED_RUNNING)
+        sb_fail(error, SB_CONFLICT,
+                "collection \"%s\" changes to model \"%.100s\", %lld of %lld sentences are done; the model that made its "
+                "vectors is not loaded, so that until then only mode \"lexical\" answers",
+                info->name, progress.model_name, (long long)progress.done, (long long)progress.total);
+    else
+        sb_fail(error, SB_CONFLICT,
+                "collection \"%s\" was made by model \"%s\", %s; serve that model, or let the collection change to "
+                "another with POST .../reembed",
+                info->name, info->model_name, model ? "which has changed since" : "which this server does not have");
+    sb_model_release(model);
+}
+
 struct sb_model *sb_collection_model(struct sb_request *request)
 {
     struct sb_registry *registry = request->server->registry;
@@ -63,11 +98,7 @@ struct sb_model *sb_collection_model(struct sb_request *request)
     if (model && sb_model_dimensions(model) == info.dimensions)
         return model;
     sb_model_release(model);
-    model = sb_registry_acquire(registry, info.model_name);
-    sb_fail(&error, SB_CONFLICT,
-            "collection \"%s\" was made by model \"%s\", %s; serve that model, or create the collection anew",
-            info.name, info.model_name, model ? "which has changed since" : "which this server does not have");
-    sb_model_release(model);
+    fail_without_model(request, &info, &error);
     sb_request_fail(request, SB_CONFLICT, NULL, &error);
     return NULL;
 }
@@ -114,6 +145,19 @@ void sb_put_sentence(struct sb_buffer *body, const struct sb_sentence *sentence)
     sb_buffer_json_string(body, sentence->text, sentence->text_size);
     sb_buffer_text(body, ",\"metadata\":");
     sb_buffer_text(body, sentence->metadata ? sentence->metadata : "{}");
+}
+
+void sb_put_reembedding(struct sb_buffer *body, const struct sb_reembed_progress *progress)
+{
+    static const char *const states[] = {"none", "running", "cleaning"};
+    sb_buffer_format(body, "{\"state\":\"%s\"", states[progress->state]);
+    if (progress->state == SB_REEMBED_RUNNING) {
+        sb_buffer_text(body, ",\"model\":");
+        sb_put_text(body, progress->model_name);
+        sb_buffer_format(body, ",\"dimensions\":%d,\"done\":%lld,\"total\":%lld", progress->dimensions,
+                         (long long)progress->done, (long long)progress->total);
+    }
+    sb_buffer_text(body, "}");
 }
 
 void sb_put_usage(struct sb_buffer *body, size_t tokens)

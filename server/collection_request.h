@@ -10,6 +10,7 @@
 #define SB_SERVER_COLLECTION_REQUEST_H
 
 #include "retrieval/filter.h"
+#include "retrieval/reembed.h"
 #include "retrieval/store.h"
 #include "server/embedding.h"
 #include "server/parse.h"
@@ -28,6 +29,10 @@ sb_keep sb_filter_keep_of(const struct sb_filter *filter);
 /* The collection that the path names. False: the request has been answered. */
 SB_MUST_CHECK bool sb_request_collection(struct sb_request *request, struct sb_collection_info *info);
 
+/* A sentence with its vector of so many dimensions; SB_CONFLICT if the collection has changed to a model of others. */
+SB_MUST_CHECK enum sb_status sb_get_vector(struct sb_request *request, const char *id, size_t dimensions,
+                                           struct sb_sentences *found, struct sb_error *error);
+
 /* The loaded model whose vectors the collection holds, with a reference; NULL: the request has been answered. */
 struct sb_model *sb_collection_model(struct sb_request *request);
 
@@ -42,6 +47,8 @@ void sb_embedding_normalize(struct sb_embedding *embedding);
 
 /* "id":…,"text":…,"metadata":…: the members of a sentence's object, without its braces. */
 void sb_put_sentence(struct sb_buffer *body, const struct sb_sentence *sentence);
+/* {"state":…}: how far a collection has been embedded anew. */
+void sb_put_reembedding(struct sb_buffer *body, const struct sb_reembed_progress *progress);
 /* "usage":{…} of so many tokens. */
 void sb_put_usage(struct sb_buffer *body, size_t tokens);
 

@@ -48,7 +48,7 @@ void sb_handle_paraphrases(struct sb_request *request);
 void sb_handle_gen_synonyms(struct sb_request *request);
 
 /* routes_collections.c, routes_aliases.c, routes_sentences.c, routes_upsert.c, routes_similar.c, routes_import.c,
-   routes_export.c, routes_duplicates.c, routes_clusters.c, routes_coverage.c */
+   routes_export.c, routes_reembed.c, routes_duplicates.c, routes_clusters.c, routes_coverage.c */
 void sb_handle_collection_create(struct sb_request *request);
 void sb_handle_collection_describe(struct sb_request *request);
 void sb_handle_collection_drop(struct sb_request *request);
@@ -60,6 +60,9 @@ void sb_handle_sentences_delete(struct sb_request *request);
 void sb_handle_sentence_get(struct sb_request *request);
 void sb_handle_sentence_delete(struct sb_request *request);
 void sb_handle_similar(struct sb_request *request);
+void sb_handle_reembed(struct sb_request *request);
+void sb_handle_reembed_progress(struct sb_request *request);
+void sb_handle_reembed_cancel(struct sb_request *request);
 void sb_handle_import_piece(struct sb_request *request);
 void sb_handle_import(struct sb_request *request);
 void sb_handle_export(struct sb_request *request);

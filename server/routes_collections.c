@@ -1,5 +1,5 @@
 /* Collections as a whole: create, describe, list, drop. All of it is disk work, so it runs on background threads. */
-#include "server/embedding.h"
+#include "server/collection_request.h"
 #include "server/routes.h"
 #include "server/server_impl.h"
 
@@ -7,15 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_collection(struct sb_buffer *body, const struct sb_collection_info *info)
+static void print_collection(struct sb_buffer *body, struct sb_store *store, const struct sb_collection_info *info)
 {
+    struct sb_reembed_progress progress;
     sb_buffer_text(body, "{\"object\":\"collection\",\"name\":");
     sb_buffer_json_string(body, info->name, strlen(info->name));
     sb_buffer_text(body, ",\"model\":");
     sb_buffer_json_string(body, info->model_name, strlen(info->model_name));
+    if (sb_reembed_progress(store, info->name, &progress, NULL) == SB_OK && progress.state != SB_REEMBED_NONE) {
+        sb_buffer_text(body, ",\"reembedding\":");
+        sb_put_reembedding(body, &progress);
+    }
     sb_buffer_format(body,
-                     ",\"dimensions\":%d,\"vectors\":\"%s\",\"search\":\"%s\",\"count\":%lld,\"created_at\":%lld}",
+                     ",\"dimensions\":%d,\"vectors\":\"%s\",\"search\":\"%s\",\"is_indexed\":%s,\"count\":%lld,\"created_at\":%lld}",
                      info->dimensions, sb_vectors_name(info->vectors), sb_search_kind_name(info->search),
+                     info->is_indexed ? "true" : "false",
                      (long long)info->count, (long long)info->created_at);
 }
 
@@ -29,7 +35,7 @@ static void send_description(struct sb_request *request, int status)
         sb_request_fail(request, described, NULL, &error);
         return;
     }
-    print_collection(&request->reply.body, &info);
+    print_collection(&request->reply.body, request->server->store, &info);
     sb_request_send(request, status);
 }
 
@@ -131,7 +137,7 @@ static void list(struct sb_request *request)
     sb_buffer_text(body, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < n; i++) {
         sb_buffer_text(body, i ? "," : "");
-        print_collection(body, &infos[i]);
+        print_collection(body, request->server->store, &infos[i]);
     }
     sb_buffer_text(body, "]}");
     free(infos);

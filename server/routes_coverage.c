@@ -70,7 +70,8 @@ static void search(struct sb_request *request)
                                 .top_k = 1,
                                 .min_score = -1,
                                 .keep = sb_filter_keep_of(c->filter),
-                                .keep_context = c->filter};
+                                .keep_context = c->filter,
+                                .model_hash = sb_model_hash(c->embedding.model)};
     enum sb_status status = sb_store_search(request->server->store, request->params[0], &nearest, &results, &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);

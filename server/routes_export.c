@@ -52,8 +52,8 @@ static void put_vector(struct export *e, const char *id)
     struct sb_collection_info info;
     struct sb_store *store = e->request->server->store;
     if (sb_store_describe(store, e->request->params[0], &info, NULL) != SB_OK ||
-        sb_store_get(store, e->request->params[0], id, &found, NULL) != SB_OK)
-        return; /* deleted since the page was read */
+        sb_get_vector(e->request, id, (size_t)info.dimensions, &found, NULL) != SB_OK)
+        return; /* deleted since the page was read, or the model has just changed */
     sb_buffer_text(&e->lines, ",\"vector\":");
     sb_put_vector(&e->lines, found.items[0].vector, (size_t)info.dimensions);
     sb_sentences_free(&found);

@@ -1,4 +1,5 @@
 /* Health, info, metrics and the documentation. */
+#include "retrieval/reembed.h"
 #include "server/api_description.h"
 #include "server/embedding.h"
 #include "server/http.h"
@@ -57,7 +58,30 @@ static void print_collections(struct sb_server *server, struct sb_buffer *text)
     for (size_t i = 0; i < count; i++) /* names hold nothing to escape */
         sb_buffer_format(text, "simbert_collection_sentences{collection=\"%s\"} %lld\n", infos[i].name,
                          (long long)infos[i].count);
+    sb_buffer_text(text, "# TYPE simbert_collection_stale_vectors gauge\n");
+    for (size_t i = 0; i < count; i++) {
+        struct sb_reembed_progress progress;
+        if (sb_reembed_progress(server->store, infos[i].name, &progress, NULL) == SB_OK)
+            sb_buffer_format(text, "simbert_collection_stale_vectors{collection=\"%s\"} %lld\n", infos[i].name,
+                             progress.state == SB_REEMBED_RUNNING ? (long long)(progress.total - progress.done) : 0LL);
+    }
     free(infos);
+}
+
+/* Recall: found / expected, of the searches that were repeated exactly. */
+static void print_searches(struct sb_server *server, struct sb_buffer *text)
+{
+    struct sb_search_stats stats;
+    sb_store_search_stats(server->store, &stats);
+    sb_buffer_format(text,
+                     "# TYPE simbert_searches_total counter\n"
+                     "simbert_searches_total{kind=\"exact\"} %llu\nsimbert_searches_total{kind=\"approximate\"} %llu\n"
+                     "# TYPE simbert_search_samples_total counter\nsimbert_search_samples_total %llu\n"
+                     "# TYPE simbert_search_expected_total counter\nsimbert_search_expected_total %llu\n"
+                     "# TYPE simbert_search_found_total counter\nsimbert_search_found_total %llu\n",
+                     (unsigned long long)stats.exact, (unsigned long long)stats.approximate,
+                     (unsigned long long)stats.samples, (unsigned long long)stats.expected,
+                     (unsigned long long)stats.found);
 }
 
 static void print_models(struct sb_server *server, struct sb_buffer *text)
@@ -97,6 +121,7 @@ static void metrics(struct sb_request *request)
     sb_metrics_print(server->metrics, &gauges, &request->reply.body);
     print_models(server, &request->reply.body);
     print_collections(server, &request->reply.body);
+    print_searches(server, &request->reply.body);
     if (server->jobs)
         sb_jobs_print_metrics(server->jobs, &request->reply.body);
     request->reply.content_type = "text/plain; version=0.0.4";

@@ -10,6 +10,7 @@
 #include "server/vector_text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ struct similar {
     double min_score; /* as given, or below every score of the mode */
     bool rerank;
     size_t queries, dimensions;
+    char model_hash[64]; /* of the model that made the queries' vectors */
     const cJSON *vector_list, *id_list; /* borrowed from the JSON; NULL unless that is what is asked */
     bool is_one;                        /* the list is one vector or one id */
     float *vectors;                     /* [queries, dimensions], owned; NULL: the embedding's */
@@ -174,7 +176,7 @@ static enum sb_status read_stored(struct sb_request *request, struct similar *s,
     enum sb_status status = SB_OK;
     const cJSON *id = element(s, s->id_list, 0);
     for (size_t i = 0; i < s->queries && status == SB_OK; i++, id = id->next) {
-        status = sb_store_get(request->server->store, request->params[0], id->valuestring, &s->stored[i], error);
+        status = sb_get_vector(request, id->valuestring, s->dimensions, &s->stored[i], error);
         if (status != SB_OK)
             break;
         const struct sb_sentence *found = &s->stored[i].items[0];
@@ -227,7 +229,8 @@ static enum sb_status search_vectors(struct sb_request *request, struct sb_searc
                                .top_k = depth_of(s),
                                .min_score = s->min_score,
                                .keep = sb_filter_keep_of(s->filter),
-                               .keep_context = s->filter};
+                               .keep_context = s->filter,
+                               .model_hash = s->model_hash};
     return sb_store_search(request->server->store, request->params[0], &search, results, error);
 }
 
@@ -257,7 +260,7 @@ static double cosine_of(struct sb_request *request, const struct similar *s, siz
 {
     struct sb_sentences found;
     double sum = 0;
-    if (sb_store_get(request->server->store, request->params[0], id, &found, NULL) != SB_OK)
+    if (sb_get_vector(request, id, s->dimensions, &found, NULL) != SB_OK)
         return -1;
     const float *a = query_vectors(s) + query * s->dimensions, *b = found.items[0].vector;
     for (size_t i = 0; i < s->dimensions; i++)
@@ -358,6 +361,7 @@ static void begin(struct sb_request *request)
     if (!sb_request_collection(request, &info))
         return;
     s->dimensions = (size_t)info.dimensions;
+    memcpy(s->model_hash, info.model_hash, sizeof s->model_hash);
     enum sb_status status = prepare(request, s, &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, s->vector_list ? "vector" : s->id_list ? "id" : "query", &error);
@@ -368,8 +372,11 @@ static void begin(struct sb_request *request)
         return;
     }
     struct sb_model *model = sb_collection_model(request);
-    if (model)
-        sb_embedding_start(&s->embedding, request, model);
+    if (!model)
+        return;
+    snprintf(s->model_hash, sizeof s->model_hash, "%s", sb_model_hash(model));
+    s->dimensions = (size_t)sb_model_dimensions(model);
+    sb_embedding_start(&s->embedding, request, model);
 }
 
 void sb_handle_similar(struct sb_request *request)

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "server/http.h"
+#include "server/reembedding.h"
 #include "server/model_folders.h"
 #include "server/server_impl.h"
 
@@ -210,6 +211,8 @@ static enum sb_status start_threads(struct sb_server *s, struct sb_error *error)
         status = sb_background_new(&s->background, BACKGROUND_THREADS, error);
     if (status == SB_OK)
         status = sb_background_new(&s->mining, 1, error);
+    if (status == SB_OK)
+        status = sb_reembedding_new(&s->reembedding, s, error);
     return status;
 }
 
@@ -273,6 +276,7 @@ void sb_server_stop(struct sb_server *server)
     if (server->http)
         sb_http_drain(server->http); /* all requests are answered: nothing below has work left */
     sb_http_free(server->http);
+    sb_reembedding_free(server->reembedding);
     sb_scheduler_free(server->scheduler);
     sb_background_free(server->mining);
     sb_background_free(server->background);

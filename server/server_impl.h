@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 struct sb_http;
+struct sb_reembedding;
 
 /* Bodies larger than this are parsed, tokenized and printed by background threads. */
 enum { SB_INLINE_BYTES = 64 << 10 };
@@ -25,6 +26,7 @@ struct sb_server {
     struct sb_registry *registry;
     struct sb_scheduler *scheduler;
     struct sb_background *background;
+    struct sb_reembedding *reembedding;
     struct sb_background *mining; /* one thread, for work on whole collections */
     atomic_int minings, imports;  /* that wait or run */
     atomic_bool stopping;         /* exports end */
