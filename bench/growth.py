@@ -1,6 +1,7 @@
 """How the cost of a token grows with the length of the texts and with their number: bench/growth-length.svg and
-bench/growth-rows.svg, and the table of bench/README.md."""
+bench/growth-rows.svg, and the table of bench/README.md. Every point is measured in turn, several times over: medians are shown."""
 import json
+import statistics
 import subprocess
 import tempfile
 from pathlib import Path
@@ -19,11 +20,11 @@ class Growth:
 
     def tokens_per_second(self, length, rows, dtype):
         """rows texts of length tokens each, [CLS] and [SEP] included; by processor time."""
-        n = length - 2
+        n, times = length - 2, max(1, TOKENS // (length * rows))
         doubled = self.characters * (rows * n // len(self.characters) + 2)
         self.path.write_text("".join("".join(doubled[i * n:(i + 1) * n]) + "\n" for i in range(rows)), encoding="utf-8")
         done = subprocess.run(["taskset", "-c", self.core, self.simbert, "bench", "embed", "--input", self.path,
-                               "--dtype", dtype, "--threads", "1", "--repeat", "5", "--json"], stdout=subprocess.PIPE,
+                               "--dtype", dtype, "--threads", "1", "--repeat", str(times), "--json"], stdout=subprocess.PIPE,
                               check=True, encoding="utf-8")
         result = json.loads(done.stdout.splitlines()[0])
         return result["tokens"] / result["cpu_seconds"]
@@ -71,9 +72,14 @@ def main():
     arguments = options(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         growth = Growth(arguments, Path(folder))
-        by_length = {dtype: [growth.tokens_per_second(length, TOKENS // length, dtype) for length in LENGTHS]
-                     for dtype in DTYPES}
-        by_rows = {dtype: [growth.tokens_per_second(ROW_LENGTH, rows, dtype) for rows in ROWS] for dtype in DTYPES}
+        points = [(dtype, length, TOKENS // length) for dtype in DTYPES for length in LENGTHS]
+        points += [(dtype, ROW_LENGTH, rows) for dtype in DTYPES for rows in ROWS]
+        rounds = [[growth.tokens_per_second(length, rows, dtype) for dtype, length, rows in points]
+                  for _ in range(arguments.repeats)]
+    medians = [statistics.median(speeds) for speeds in zip(*rounds)]
+    split = len(DTYPES) * len(LENGTHS)
+    by_length = {dtype: medians[i * len(LENGTHS):(i + 1) * len(LENGTHS)] for i, dtype in enumerate(DTYPES)}
+    by_rows = {dtype: medians[split + i * len(ROWS):split + (i + 1) * len(ROWS)] for i, dtype in enumerate(DTYPES)}
     lines = table("tokens a text", LENGTHS, by_length) + [""] + table(f"texts of {ROW_LENGTH} tokens", ROWS, by_rows)
     lines += ["", f"The slowest from {PACKED_LOW} tokens in a call to {LENGTH_HIGH} a text, as a part of the best: "
               + ", ".join(f"{dtype} {flatness(by_length[dtype], by_rows[dtype]):.2f}" for dtype in DTYPES) + "."]
