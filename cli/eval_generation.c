@@ -144,9 +144,9 @@ static enum sb_status run(struct generation *g, sb_workers_body body, size_t eac
     size_t most = (size_t)workers->threads * 4;
     enum sb_status status = SB_OK;
     for (g->first = 0; g->first < g->count && status == SB_OK; g->first += most * each) {
-        size_t left = (g->count - g->first + each - 1) / each;
-        status = sb_workers_run(workers, left < most ? left : most, body, g, error);
-        sb_progress_update(&progress, g->first);
+        size_t left = g->count - g->first, shards = (left + each - 1) / each;
+        status = sb_workers_run(workers, shards < most ? shards : most, body, g, error);
+        sb_progress_update(&progress, g->first + (left < most * each ? left : most * each));
     }
     sb_progress_end(&progress);
     return status;
