@@ -103,7 +103,7 @@ $(B)/simbert-mpi.so: training/mpi/module.c training/parallel_backend.h
 
 unit: $(TESTS) $(FUZZERS)
 # What ThreadSanitizer should see: the pool, the log, and all that runs on several threads.
-threaded: $(B)/tests/base/test_pool $(B)/tests/base/test_log $(tests_kernels) $(tests_model) $(tests_retrieval) $(tests_server)
+threaded: $(B)/tests/base/test_pool $(B)/tests/base/test_log $(tests_kernels) $(tests_model) $(tests_training) $(tests_retrieval) $(tests_server)
 test: all unit
 	script/run-tests $(B)
 

@@ -1,6 +1,6 @@
 /* simbert COMMAND: the table of commands. */
 #include "cli/command.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/output.h"
 
 #include <signal.h>

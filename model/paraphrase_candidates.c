@@ -1,6 +1,6 @@
 #include "model/paraphrase_impl.h"
 
-#include "model/edit_distance.h"
+#include "base/edit_distance.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * JSON -> recipe, by the tables of recipe_fields.c.
  */
 #include "base/json.h"
-#include "model/edit_distance.h"
+#include "base/nearest.h"
 #include "training/recipe_impl.h"
 
 #include <math.h>
@@ -10,32 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 64, PATH_MAX_BYTES = 160, LIST_MAX = 1000 };
+enum { PATH_MAX_BYTES = 160, LIST_MAX = 1000 };
 
 /* ---- Did you mean ---- */
 
-static size_t widen(int32_t out[NAME_MAX_BYTES], const char *text)
-{
-    size_t size = strnlen(text, NAME_MAX_BYTES);
-    for (size_t i = 0; i < size; i++)
-        out[i] = (unsigned char)text[i];
-    return size;
-}
-
-/* The known name that is nearest to what was written; NULL if more than a third of it differs from all. */
 static const char *nearest_name(const struct sb_field *fields, const char *written)
 {
-    int32_t a[NAME_MAX_BYTES], b[NAME_MAX_BYTES];
-    size_t row[NAME_MAX_BYTES + 1], n = widen(a, written), best = (n > 5 ? n / 3 : 2) + 1;
-    const char *name = NULL;
-    for (const struct sb_field *f = fields; f->name; f++) {
-        size_t distance = sb_edit_distance(a, n, b, widen(b, f->name), row);
-        if (distance < best && distance < n) {
-            best = distance;
-            name = f->name;
-        }
-    }
-    return name;
+    struct sb_nearest nearest = {.typed = written};
+    for (const struct sb_field *f = fields; f->name; f++)
+        sb_nearest_offer(&nearest, f->name);
+    return nearest.name;
 }
 
 /* Appends ", " and so on for a message that lists. */

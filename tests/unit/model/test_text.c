@@ -2,7 +2,7 @@
  * Comparing texts: normalisation and edit distance.
  */
 #include "base/random.h"
-#include "model/edit_distance.h"
+#include "base/edit_distance.h"
 #include "model/text_normalize.h"
 #include "tests/unit/support.h"
 

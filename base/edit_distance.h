@@ -1,8 +1,8 @@
 /*
  * Levenshtein distance: the fewest insertions, deletions and substitutions of code points that turn a into b.
  */
-#ifndef SB_MODEL_EDIT_DISTANCE_H
-#define SB_MODEL_EDIT_DISTANCE_H
+#ifndef SB_BASE_EDIT_DISTANCE_H
+#define SB_BASE_EDIT_DISTANCE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
-#include "model/edit_distance.h"
+#include "base/edit_distance.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "model/edit_distance.h"
+#include "base/edit_distance.h"
 
 static size_t smaller(size_t a, size_t b)
 {

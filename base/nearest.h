@@ -1,8 +1,8 @@
 /*
  * "Did you mean": the one of some names that is closest to what was typed.
  */
-#ifndef SB_CLI_NEAREST_H
-#define SB_CLI_NEAREST_H
+#ifndef SB_BASE_NEAREST_H
+#define SB_BASE_NEAREST_H
 
 #include <stddef.h>
 
