@@ -1,10 +1,13 @@
 """Requests a second over HTTP: the tables "Over HTTP" of bench/README.md.
 
 wrk keeps its connections busy, each with one request at a time. Servers run in turn, several times over, and figures are
-medians. First client and server share one core, so that what a server needs for HTTP counts, then the client has a core of its own."""
+medians. First client and server share one core, so that what a server needs for HTTP counts, then each has one of its own.
+On the shared core time is the processor time of both, which on an idle core that they fill is the time on the clock; the second
+table is by the clock."""
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -51,6 +54,17 @@ class Infinity:
         self.process.wait()
 
 
+def processor_seconds(process):
+    """Of the process so far, all its threads."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds_of_clients():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Load:
     """Files of request bodies, and wrk with them."""
 
@@ -66,16 +80,18 @@ class Load:
                             {field: part[0] if size == 1 else part}, ensure_ascii=False) for part in parts]
         (self.folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def run(self, url, name, core, connections, seconds):
-        """What bench/requests.lua prints, and never with failed requests."""
-        done = None
+    def run(self, process, url, name, core, connections, seconds):
+        """What bench/requests.lua prints, and the processor time of server and client; never with failed requests."""
+        done = before = None
         for duration in (WARM_UP, seconds):
+            before = processor_seconds(process) + processor_seconds_of_clients()
             done = subprocess.run(["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{duration}s",
                                    "--timeout", "60s", "-s", ROOT / "bench" / "requests.lua", url, "--",
                                    self.folder / name], stdout=subprocess.PIPE, check=True, encoding="utf-8")
         result = json.loads(re.search(r"^\{.*\}$", done.stdout, re.MULTILINE).group())
         if result["failed"]:
             raise SystemExit(f"{url}: {result['failed']} of {result['requests']} requests failed")
+        result["processor_seconds"] = processor_seconds(process) + processor_seconds_of_clients() - before
         return result
 
 
@@ -87,17 +103,18 @@ def measure(arguments, load):
         with Server.on_one_core(arguments, "--dtype", dtype) as server:
             url = f"http://{server.host}:{server.port}/embed"
 
-            def sentences_per_second(name, core, connections, size):
-                result = load.run(url, name, core, connections, arguments.seconds)
-                return result["requests"] * size / result["seconds"]
-            values["one", dtype] = sentences_per_second("one", arguments.core, CONNECTIONS, 1)
+            def sentences_per_second(name, core, connections, size, time="seconds"):
+                result = load.run(server.process, url, name, core, connections, arguments.seconds)
+                return result["requests"] * size / result[time]
+            values["one", dtype] = sentences_per_second("one", arguments.core, CONNECTIONS, 1, "processor_seconds")
             values["batch", dtype] = sentences_per_second("batch", other, 4, BATCH)
             for connections in (1, 16, 64):
                 values[connections, dtype] = sentences_per_second("one", other, connections, 1)
     if (INFINITY / "infinity_emb").exists():
         with Infinity(arguments) as server:
-            result = load.run(server.url + "/embeddings", "openai", arguments.core, CONNECTIONS, arguments.seconds)
-            values["infinity", "f32"] = result["requests"] / result["seconds"]
+            result = load.run(server.process, server.url + "/embeddings", "openai", arguments.core, CONNECTIONS,
+                              arguments.seconds)
+            values["infinity", "f32"] = result["requests"] / result["processor_seconds"]
     return values
 
 
