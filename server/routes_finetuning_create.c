@@ -1,9 +1,11 @@
 /*
  * POST /v1/fine_tuning/jobs. method.type "supervised" has OpenAI's hyperparameters, which become members of a recipe;
- * "simbert" carries a recipe of our own, which the trainer checks.
+ * "simbert" carries a recipe of our own (training/recipe.h). A client names no files of the server: the data is what it
+ * has uploaded.
  */
 #include "server/embedding.h"
 #include "server/finetuning_job.h"
+#include "server/finetuning_recipe.h"
 #include "base/random.h"
 #include "server/parse.h"
 #include "server/routes.h"
@@ -19,22 +21,25 @@ enum { SUFFIX_MAX = 64, METADATA_MAX = 16, METADATA_KEY_MAX = 64, METADATA_VALUE
 
 #define AT_SUPERVISED "method.supervised.hyperparameters"
 
-/* OpenAI's hyperparameters, and what the recipe calls them. */
+/* OpenAI's hyperparameters, and the recipe's keys that they set. */
+enum { N_EPOCHS, BATCH_SIZE, LEARNING_RATE_MULTIPLIER, HYPERPARAMETERS };
 static const struct hyperparameter {
-    const char *name, *param, *recipe;
+    const char *name, *param, *key;
     bool whole;
     double low, high;
-} hyperparameters[] = {
-    {"n_epochs", AT_SUPERVISED ".n_epochs", "epochs", true, 1, 1000},
-    {"batch_size", AT_SUPERVISED ".batch_size", "batch_size", true, 1, 4096},
-    {"learning_rate_multiplier", AT_SUPERVISED ".learning_rate_multiplier", "learning_rate_multiplier", false, 1e-4, 1e4},
+} hyperparameters[HYPERPARAMETERS] = {
+    [N_EPOCHS] = {"n_epochs", AT_SUPERVISED ".n_epochs", "epochs", true, 1, 1000},
+    [BATCH_SIZE] = {"batch_size", AT_SUPERVISED ".batch_size", "batch_size", true, 1, 4096},
+    [LEARNING_RATE_MULTIPLIER] = {"learning_rate_multiplier", AT_SUPERVISED ".learning_rate_multiplier",
+                                  "learning_rate", false, 1e-3, 1e3}, /* times the recipe's default */
 };
-enum { HYPERPARAMETERS = sizeof hyperparameters / sizeof *hyperparameters };
 
 struct create {
     struct sb_parse parse;
     struct sb_job_record job;
     cJSON *recipe;
+    double values[HYPERPARAMETERS]; /* NaN: "auto" */
+    double default_learning_rate;
     const char *model, *training_file, *validation_file, *suffix;
 };
 
@@ -60,8 +65,9 @@ static bool no_memory(struct create *c)
 /* ---- hyperparameters ---- */
 
 /* "auto" and what is missing are left to the trainer. */
-static bool take_hyperparameter(struct create *c, const cJSON *object, const struct hyperparameter *h)
+static bool take_hyperparameter(struct create *c, const cJSON *object, size_t index)
 {
+    const struct hyperparameter *h = &hyperparameters[index];
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, h->name);
     const char *text = cJSON_GetStringValue(value);
     if (!value || cJSON_IsNull(value) || (text && strcmp(text, "auto") == 0))
@@ -72,20 +78,22 @@ static bool take_hyperparameter(struct create *c, const cJSON *object, const str
         return sb_parse_fail(&c->parse, SB_PROBLEM_INVALID, "%s must be \"auto\" or a %snumber from %g to %g", h->name,
                              h->whole ? "whole " : "", h->low, h->high);
     }
-    return cJSON_AddNumberToObject(c->recipe, h->recipe, number) != NULL || no_memory(c);
+    c->values[index] = number;
+    if (index == LEARNING_RATE_MULTIPLIER)
+        number *= c->default_learning_rate;
+    return cJSON_AddNumberToObject(c->recipe, h->key, number) != NULL || no_memory(c);
 }
 
-static char *print_hyperparameters(const cJSON *recipe)
+static char *print_hyperparameters(const double values[HYPERPARAMETERS])
 {
     struct sb_buffer out = {0};
     size_t length;
     for (size_t i = 0; i < HYPERPARAMETERS; i++) {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(recipe, hyperparameters[i].recipe);
         sb_buffer_format(&out, "%s\"%s\":", i ? "," : "{", hyperparameters[i].name);
-        if (cJSON_IsNumber(value))
-            sb_buffer_format(&out, "%.9g", value->valuedouble);
-        else
+        if (isnan(values[i]))
             sb_buffer_text(&out, "\"auto\"");
+        else
+            sb_buffer_format(&out, "%.9g", values[i]);
     }
     sb_buffer_text(&out, "}");
     return sb_buffer_take(&out, &length);
@@ -102,7 +110,7 @@ static bool parse_supervised(struct create *c, const cJSON *method)
     if (object && !cJSON_IsObject(object))
         return wrong(c, AT_SUPERVISED, "hyperparameters is not an object");
     for (size_t i = 0; i < HYPERPARAMETERS; i++)
-        if (!take_hyperparameter(c, object, &hyperparameters[i]))
+        if (!take_hyperparameter(c, object, i))
             return false;
     return true;
 }
@@ -140,7 +148,7 @@ static bool parse_method(struct create *c)
         return no_memory(c);
     if (!(supervised ? parse_supervised(c, method) : parse_simbert(c, method)))
         return false;
-    c->job.hyperparameters = print_hyperparameters(c->recipe);
+    c->job.hyperparameters = print_hyperparameters(c->values);
     if (!supervised)
         c->job.method = cJSON_PrintUnformatted(method);
     else if (c->job.hyperparameters &&
@@ -200,10 +208,7 @@ static bool parse_seed(struct create *c)
         seed = (int64_t)(sb_random_fresh_seed() & SEED_MAX);
     c->job.seed = seed;
     cJSON_DeleteItemFromObjectCaseSensitive(c->recipe, "seed");
-    if (!cJSON_AddNumberToObject(c->recipe, "seed", (double)seed))
-        return no_memory(c);
-    c->job.recipe = cJSON_PrintUnformatted(c->recipe);
-    return c->job.recipe || no_memory(c);
+    return cJSON_AddNumberToObject(c->recipe, "seed", (double)seed) || no_memory(c);
 }
 
 static bool parse_names(struct create *c)
@@ -217,6 +222,23 @@ static bool parse_names(struct create *c)
         return false;
     return c->training_file ||
            sb_parse_fail(&c->parse, SB_PROBLEM_INVALID, "training_file is missing: the id of an uploaded file");
+}
+
+/* ---- the recipe ---- */
+
+static bool check_recipe(struct create *c, struct sb_server *server)
+{
+    struct sb_error error;
+    enum sb_status status = sb_finetuning_recipe(&c->job.recipe, c->recipe, server->registry, &error);
+    c->parse.param = "method.simbert";
+    return status == SB_OK || sb_parse_fail(&c->parse, sb_problem_of(status), "%s", error.message);
+}
+
+static bool begin(struct create *c)
+{
+    for (size_t i = 0; i < HYPERPARAMETERS; i++)
+        c->values[i] = NAN;
+    return sb_finetuning_default_rate(&c->default_learning_rate, NULL) == SB_OK || no_memory(c);
 }
 
 /* ---- creation ---- */
@@ -289,8 +311,8 @@ void sb_handle_job_create(struct sb_request *request)
     if (!c)
         return;
     c->parse.object = json;
-    if (parse_names(c) && parse_suffix(c) && parse_integrations(c) && parse_metadata(c) && parse_method(c) &&
-        parse_seed(c))
+    if (begin(c) && parse_names(c) && parse_suffix(c) && parse_integrations(c) && parse_metadata(c) &&
+        parse_method(c) && parse_seed(c) && check_recipe(c, request->server))
         sb_request_later(request, create);
     else
         sb_request_parse_failed(request, &c->parse);

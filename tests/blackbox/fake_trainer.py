@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A trainer that trains nothing and speaks the protocol of `simbert finetune --job DIR`: what tests of the server's jobs
-run as the child. What it does is in the recipe:
+run as the child. What it does is in the first line of the training file, beside what a server reads there:
 
     steps, sleep       how many, and seconds for each
     checkpoint_every   steps
@@ -32,7 +32,7 @@ class Trainer:
     def __init__(self, folder):
         self.folder = Path(folder)
         self.job = json.loads((self.folder / "job.json").read_text())
-        self.recipe = self.job["recipe"]
+        self.plan = json.loads(Path(self.job["train"]).read_text().splitlines()[0])
         self.checkpoints = self.folder / "checkpoints"
         self.stopping = False
 
@@ -47,21 +47,21 @@ class Trainer:
         say("checkpoint", step=step, path=str(path), metrics={"train_loss": 1 / step})
 
     def misbehave(self, step, resumed):
-        if step != self.recipe.get("fail_at") or (self.recipe.get("once") and resumed):
+        if step != self.plan.get("fail_at") or (self.plan.get("once") and resumed):
             return
-        if "memory" in self.recipe:
-            bytearray(self.recipe["memory"])
-        if "signal" in self.recipe:
-            os.kill(os.getpid(), self.recipe["signal"])
-        if "message" in self.recipe:
-            say("failed", message=self.recipe["message"])
-        sys.exit(self.recipe.get("exit", 1))
+        if "memory" in self.plan:
+            bytearray(self.plan["memory"])
+        if "signal" in self.plan:
+            os.kill(os.getpid(), self.plan["signal"])
+        if "message" in self.plan:
+            say("failed", message=self.plan["message"])
+        sys.exit(self.plan.get("exit", 1))
 
     def write_model(self):
         output = Path(self.job["output"])
         shutil.rmtree(output, ignore_errors=True)
-        shutil.copytree(self.recipe.get("source", self.job["model"]), output)
-        shift = self.recipe.get("shift", 0)
+        shutil.copytree(self.plan.get("source", self.job["model"]), output)
+        shift = self.plan.get("shift", 0)
         if shift:
             path = output / "model.safetensors"
             data = bytearray(path.read_bytes())
@@ -74,27 +74,27 @@ class Trainer:
 
     def run(self):
         def stop(number, frame):
-            self.stopping = not self.recipe.get("ignore_sigterm")
+            self.stopping = not self.plan.get("ignore_sigterm")
 
         signal.signal(signal.SIGTERM, stop)
-        steps, resumed = self.recipe.get("steps", 5), self.latest()
-        if self.recipe.get("children"):
+        steps, resumed = self.plan.get("steps", 5), self.latest()
+        if self.plan.get("children"):
             subprocess.Popen(["sleep", "1000"])
         say("start", steps=steps, examples=10, dropped={"empty": 1}, optimizer_state_bytes=0, resumed_step=resumed)
         print("not JSON", flush=True)
         for step in range(resumed + 1, steps + 1):
-            time.sleep(self.recipe.get("sleep", 0))
+            time.sleep(self.plan.get("sleep", 0))
             self.misbehave(step, resumed)
             say("step", step=step, steps=steps, loss=1 / step, losses={"seq2seq": 1 / step, "in\"batch": 0.5},
                 learning_rate=2e-5, rows_per_second=100.0, tokens=step * 64, eta_seconds=(steps - step) * 1.0)
-            if step % self.recipe.get("checkpoint_every", 2) == 0 or self.stopping:
+            if step % self.plan.get("checkpoint_every", 2) == 0 or self.stopping:
                 self.checkpoint(step)
             if self.stopping:
                 sys.exit(75)
         say("evaluation", step=steps, metrics={"spearman": 0.8})
         say("message", level="warn", message="one line was dropped")
         self.write_model()
-        passed = self.recipe.get("gate", True)
+        passed = self.plan.get("gate", True)
         say("done", model=self.job["output"], tokens=steps * 64,
             gate={"passed": passed, "metric": "spearman", "before": 0.75, "after": 0.8 if passed else 0.5})
 

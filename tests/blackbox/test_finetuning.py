@@ -51,10 +51,13 @@ def upload(server, content=LINE):
     return reply.json()["id"]
 
 
-def create(server, recipe=None, **fields):
-    body = {"model": "tiny", "training_file": upload(server), **fields}
-    if recipe is not None:
-        body["method"] = {"type": "simbert", "simbert": recipe}
+def plan_file(server, plan):
+    """What the fake trainer is to do goes by the training file."""
+    return upload(server, json.dumps({"text": "a", "synonyms": ["b"], **plan}).encode() + b"\n")
+
+
+def create(server, plan=None, **fields):
+    body = {"model": "tiny", "training_file": plan_file(server, plan or {}), **fields}
     reply = server.post("/v1/fine_tuning/jobs", body)
     assert reply.status_code == 200, reply.text
     assert reply.json()["status"] == "validating_files"
@@ -117,15 +120,16 @@ def vector(server, model, text="天天"):
 
 def test_from_upload_to_a_served_model(tuner):
     validation = upload(tuner)
-    job = create(tuner, {"steps": 4, "shift": 3, "learning_rate": 1e-5}, suffix="faq", seed=7, validation_file=validation,
-                 metadata={"team": "support"})
+    recipe = {"steps": 4, "learning_rate": 1e-5, "teacher": "tiny"}
+    job = create(tuner, {"steps": 4, "shift": 3}, suffix="faq", seed=7, validation_file=validation,
+                 metadata={"team": "support"}, method={"type": "simbert", "simbert": recipe})
     done = wait_for(tuner, job, "succeeded", "failed")
     name = done["fine_tuned_model"]
     assert name == f"ft:tiny:simbert:faq:{job[-8:]}"
     assert (done["object"], done["model"], done["seed"], done["error"]) == ("fine_tuning.job", "tiny", 7, None)
     assert done["trained_tokens"] == 256 and done["created_at"] <= done["finished_at"]
     assert done["validation_file"] == validation and done["metadata"] == {"team": "support"}
-    assert done["method"] == {"type": "simbert", "simbert": {"steps": 4, "shift": 3, "learning_rate": 1e-5}}
+    assert done["method"] == {"type": "simbert", "simbert": recipe}
     model = tuner.get(f"/v1/models/{name}").json()
     assert model["id"] == name and model["hash"] != tuner.get("/v1/models/tiny").json()["hash"]
     assert name in [each["id"] for each in tuner.get("/v1/models").json()["data"]]
@@ -137,9 +141,10 @@ def test_from_upload_to_a_served_model(tuner):
     at = [next(i for i, message in enumerate(messages) if text in message) for text in wanted]
     assert at == sorted(at), messages
     told = json.loads((folder_of(tuner, job) / "job.json").read_text())
-    assert told["recipe"]["seed"] == 7 and told["recipe"]["learning_rate"] == 1e-5 and told["name"] == name
-    assert Path(told["model"]) == TINY_DIR and Path(told["train"]).read_bytes() == LINE
-    assert not (folder_of(tuner, job) / "checkpoints").exists() and not (folder_of(tuner, job) / "model").exists()
+    assert told["recipe"] == {**recipe, "teacher": str(TINY_DIR), "seed": 7} and told["name"] == name
+    assert Path(told["model"]) == TINY_DIR and Path(told["validation"]).read_bytes() == LINE
+    wait_until(lambda: not (folder_of(tuner, job) / "checkpoints").exists())
+    assert not (folder_of(tuner, job) / "model").exists()
 
 
 def test_results_are_a_file(tuner):
@@ -153,6 +158,7 @@ def test_results_are_a_file(tuner):
 
 def test_hyperparameters(tuner):
     values = {"n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": 0.5}
+    rates = []
     for fields in ({"method": {"type": "supervised", "supervised": {"hyperparameters": values}}},
                    {"hyperparameters": values}):
         job = create(tuner, **fields)
@@ -160,7 +166,10 @@ def test_hyperparameters(tuner):
         assert done["hyperparameters"] == values
         assert done["method"] == {"type": "supervised", "supervised": {"hyperparameters": values}}
         recipe = json.loads((folder_of(tuner, job) / "job.json").read_text())["recipe"]
-        assert recipe == {"epochs": 2, "learning_rate_multiplier": 0.5, "seed": done["seed"]}
+        rate = recipe.pop("learning_rate")
+        assert recipe == {"epochs": 2, "seed": done["seed"]}
+        rates.append(rate)
+    assert rates[0] == rates[1] and 0 < rates[0] < 0.1
     assert job_of(tuner, create(tuner))["hyperparameters"]["n_epochs"] == "auto"
 
 
@@ -174,12 +183,16 @@ def test_hyperparameters(tuner):
     ({"integrations": [{"type": "wandb"}]}, 400, "integrations"), ({"method": "x"}, 400, "method"),
     ({"method": {}}, 400, "method.type"), ({"method": {"type": "dpo"}}, 400, "method.type"),
     ({"method": {"type": "simbert", "simbert": []}}, 400, "method.simbert"),
+    ({"method": {"type": "simbert", "simbert": {"epoch": 3}}}, 400, "method.simbert"),
+    ({"method": {"type": "simbert", "simbert": {"teacher": "/etc"}}}, 400, "method.simbert"),
+    ({"method": {"type": "simbert", "simbert": {"objectives": [{"name": "seq2seq", "data": ["/etc/passwd"]}]}}}, 400,
+     "method.simbert"),
     ({"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 0}}}}, 400,
      "method.supervised.hyperparameters.n_epochs"),
     ({"hyperparameters": {"batch_size": 1.5}}, 400, "method.supervised.hyperparameters.batch_size"),
     ({"hyperparameters": {"learning_rate_multiplier": "x"}}, 400,
      "method.supervised.hyperparameters.learning_rate_multiplier"),
-], ids=range(22))
+], ids=range(25))
 def test_what_is_wrong_is_named(tuner, changes, status, param):
     reply = tuner.post("/v1/fine_tuning/jobs", {"model": "tiny", "training_file": upload(tuner), **changes})
     assert reply.status_code == status, reply.text
@@ -398,7 +411,7 @@ def test_memory_limit_and_niceness(own):
     pid = pid_of(server, job)
     assert os.getpriority(os.PRIO_PROCESS, pid) == min(os.getpriority(os.PRIO_PROCESS, server.process.pid) + 7, 19)
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    assert [item for item in environment if item.startswith(b"SIMBERT")] == [b"SIMBERT_THREADS=3"]
+    assert [item for item in environment if item.startswith(b"SIMBERT_")] == [b"SIMBERT_THREADS=3"]
     assert os.getpgid(pid) == pid and Path(f"/proc/{pid}/oom_score_adj").read_text() == "800\n"
     opened = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
     assert not [name for name in opened if "socket" in name or name.endswith(".db")], opened
@@ -423,7 +436,7 @@ def test_a_restart_goes_on(own, end):
     messages = events_of(server, job)
     assert any("restarted" in message for message in messages)
     resumed = [int(message.rsplit(" ", 1)[1]) for message in messages if "going on after step" in message]
-    assert len(resumed) == 1 and resumed[0] >= 5
+    assert len(resumed) == 1 and resumed[0] >= 1
     steps = steps_of(server, job)
     assert steps[-1] == 60
     wait_for(server, other, "succeeded")
@@ -487,7 +500,7 @@ def test_an_alias_can_be_a_base(tuner, tuned):
 def test_a_model_is_deleted_when_nothing_uses_it(tuner):
     name = wait_for(tuner, create(tuner, {"steps": 2, "shift": 5}), "succeeded")["fine_tuned_model"]
     folder = tuner.log_path.parent / "data" / "models" / name
-    assert folder.is_dir()
+    wait_until(folder.is_dir)  # it moves there just after the success is told
     assert tuner.delete("/v1/models/tiny").status_code == 409
     assert tuner.delete("/v1/models/nothing").status_code == 404
     tuner.put("/v1/aliases/in-use", {"model": name})
@@ -561,7 +574,7 @@ def test_openai_sdk(tuner):
         assert events[0].message == "The job has successfully completed" and events[-1].message.startswith("Created")
         assert [each.step_number for each in jobs.checkpoints.list(job.id, limit=1)] == [4, 2]
         assert client.files.content(done.result_files[0]).text
-        slow = jobs.create(model="tiny", training_file=file.id, extra_body={"method": {"type": "simbert", "simbert": LONG}})
+        slow = jobs.create(model="tiny", training_file=plan_file(tuner, LONG))
         assert jobs.pause(slow.id).status == "paused" and jobs.resume(slow.id).status == "queued"
         assert jobs.cancel(slow.id).status == "cancelled"
         assert client.models.delete(done.fine_tuned_model).deleted
