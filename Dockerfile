@@ -8,7 +8,7 @@ RUN make -s -j"$(nproc)" all && make -s install DESTDIR=/out PREFIX=/usr
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libmicrohttpd12 libcjson1 libsqlite3-0 libutf8proc2 libsentencepiece0 zlib1g libsnappy1v5 liblzma5 \
+    && apt-get install -y --no-install-recommends libmicrohttpd12 libcjson1 libsqlite3-0 libpq5 libutf8proc2 libsentencepiece0 zlib1g libsnappy1v5 liblzma5 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --no-create-home --uid 10001 simbert \
     && install -d -o simbert -g simbert /data

@@ -35,13 +35,20 @@ uses_retrieval := retrieval kernels base
 uses_server := server training retrieval model tokenizer weights kernels base
 uses_cli := cli $(uses_server)
 
+# Collections in PostgreSQL: built where there is libpq.
+libpq := $(shell pkg-config --libs libpq 2> /dev/null)
+libpq_flags := $(shell pkg-config --cflags libpq 2> /dev/null)
+parts_retrieval := $(if $(libpq),retrieval/postgres)
+$(B)/obj/retrieval/engine.o: CPPFLAGS += $(if $(libpq),-DSB_HAVE_LIBPQ)
+$(B)/obj/retrieval/postgres/%.o: CPPFLAGS += $(libpq_flags)
+
 system_base := -lcjson -lutf8proc -lm
 system_kernels :=
 system_tokenizer := -lsentencepiece -lstdc++
 system_weights := -lz -lsnappy -lstdc++
 system_model :=
 system_training := -llzma -lz
-system_retrieval := -lsqlite3 -lstdc++
+system_retrieval := -lsqlite3 -lstdc++ $(libpq)
 system_server := -lmicrohttpd
 system_cli :=
 
@@ -74,7 +81,7 @@ TEST_SUPPORT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
 fuzz_main := $(if $(filter fuzz,$(MODE)),,$(B)/obj/tests/fuzz/replay.o)
 
 define room
-objects_$(1) := $$(patsubst %,$(B)/obj/%.o,$$(basename $$(wildcard $(1)/*.c $(1)/*.cc)))
+objects_$(1) := $$(patsubst %,$(B)/obj/%.o,$$(basename $$(wildcard $(1)/*.c $(1)/*.cc $(addsuffix /*.c,$(parts_$(1))))))
 $(B)/lib$(1).a: $$(objects_$(1))
 	@rm -f $$@
 	$$(AR) rcs $$@ $$^

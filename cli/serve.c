@@ -14,7 +14,7 @@ struct settings {
     const char *log_level, *log_format;
 };
 
-enum { SERVE_OPTIONS = 8, LIMIT_OPTIONS = 12, JOB_OPTIONS = 6 };
+enum { SERVE_OPTIONS = 9, LIMIT_OPTIONS = 12, JOB_OPTIONS = 6 };
 
 static void list_options(struct sb_option table[SERVE_OPTIONS], struct settings *s)
 {
@@ -26,6 +26,10 @@ static void list_options(struct sb_option table[SERVE_OPTIONS], struct settings 
          .help = "port to listen on; 0: any free one, the log says which"},
         {.name = "data", .type = SB_OPTION_TEXT, .value = &o->data, .argument = "DIR",
          .help = "where collections, files, jobs and fine-tuned models are kept; made if needed"},
+        {.name = "store", .type = SB_OPTION_TEXT, .value = &o->store, .argument = "URL",
+         .default_text = "in the data directory",
+         .help = "PostgreSQL database with pgvector for the collections, postgresql://user@host:5432/name; several servers "
+                 "may share one; the environment hides a password from other users"},
         {.name = "api-key", .type = SB_OPTION_TEXT, .value = &o->api_key, .argument = "KEY", .default_text = "none",
          .help = "clients must send \"authorization: Bearer KEY\"; the environment hides it from other users"},
         {.name = "log-level", .type = SB_OPTION_CHOICE, .value = &s->log_level,

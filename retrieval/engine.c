@@ -1,17 +1,36 @@
-/* Every call goes to the database that the store was opened on. */
+/* Which database a store is opened on, and that every call goes there. */
 #include "retrieval/engine.h"
 
+#include "retrieval/postgres.h"
 #include "retrieval/sqlite.h"
+
+#include <string.h>
 
 static const struct sb_store_engine *engine_of(const struct sb_store *store)
 {
     return ((const struct sb_store_base *)(const void *)store)->engine;
 }
 
+bool sb_postgres_is_url(const char *path)
+{
+    return strncmp(path, "postgresql://", 13) == 0 || strncmp(path, "postgres://", 11) == 0;
+}
+
+#ifndef SB_HAVE_LIBPQ
+enum sb_status sb_postgres_open(struct sb_store **store, const char *url, struct sb_error *error)
+{
+    (void)url;
+    *store = NULL;
+    return sb_fail(error, SB_UNSUPPORTED,
+                   "this program was built without libpq, and can not use PostgreSQL; build it anew where libpq-dev is");
+}
+#endif
+
 enum sb_status sb_store_open(struct sb_store **store, const char *path, const struct sb_kernels *kernels,
                              struct sb_error *error)
 {
-    return sb_sqlite_open(store, path, kernels, error);
+    return sb_postgres_is_url(path) ? sb_postgres_open(store, path, error)
+                                    : sb_sqlite_open(store, path, kernels, error);
 }
 
 void sb_store_close(struct sb_store *store)

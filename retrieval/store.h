@@ -81,7 +81,11 @@ struct sb_sentence {
     const float *vector;  /* [dimensions], finite; NULL on the way out unless asked for */
 };
 
-/* kernels NULL: the best. Creates the file, and beside it <path>.lock; refuses a database of another program
+/* path: a file; or a URL as libpq takes it, postgresql://user@host:5432/name: a PostgreSQL database with the extension
+   pgvector, which any number of processes may share (docs/collections.md). What it has not, says SB_UNSUPPORTED; while it
+   does not answer, calls fail with SB_CANCELLED. What follows is of files.
+
+   kernels NULL: the best. Creates the file, and beside it <path>.lock; refuses a database of another program
    (SB_INVALID), of a newer version (SB_UNSUPPORTED), and one that is open already, in this process or another
    (SB_CONFLICT). */
 SB_MUST_CHECK enum sb_status sb_store_open(struct sb_store **store, const char *path, const struct sb_kernels *kernels,

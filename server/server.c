@@ -6,10 +6,13 @@
 #include "server/model_folders.h"
 #include "server/server_impl.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -145,11 +148,31 @@ static enum sb_status open_models(struct sb_server *s, struct sb_error *error)
     return status;
 }
 
+/* Without a database of its own in the data directory, which would keep a second server out. */
+static enum sb_status lock_data(struct sb_server *s, struct sb_error *error)
+{
+    char *path = sb_path_join(s->options.data, "server.lock");
+    if (!path)
+        return sb_fail(error, SB_NO_MEMORY, "data directory: no memory");
+    enum sb_status status = SB_OK;
+    s->data_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (s->data_lock < 0)
+        status = sb_fail(error, SB_IO, "%s: %s", path, strerror(errno));
+    else if (flock(s->data_lock, LOCK_EX | LOCK_NB) != 0)
+        status = sb_fail(error, SB_CONFLICT, "%s: another simbert server uses this data directory", s->options.data);
+    free(path);
+    return status;
+}
+
 static enum sb_status open_store(struct sb_server *s, struct sb_error *error)
 {
     enum sb_status status = sb_make_folders(s->options.data, error);
     if (status != SB_OK)
         return sb_fail_context(error, status, "data directory");
+    if (s->options.store && s->options.store[0]) {
+        status = lock_data(s, error);
+        return status == SB_OK ? sb_store_open(&s->store, s->options.store, NULL, error) : status;
+    }
     char *path = sb_path_join(s->options.data, "simbert.db");
     if (!path)
         return sb_fail(error, SB_NO_MEMORY, "data directory: no memory");
@@ -228,6 +251,7 @@ enum sb_status sb_server_start(struct sb_server **server, const struct sb_server
     if (!s)
         return sb_fail(error, SB_NO_MEMORY, "server: no memory");
     s->options = *options;
+    s->data_lock = -1;
     pthread_mutex_init(&s->aliases_lock, NULL);
     fill_in(&s->options);
     allow_files(options->max_connections);
@@ -286,6 +310,8 @@ void sb_server_stop(struct sb_server *server)
     sb_registry_free(server->registry);
     sb_metrics_free(server->metrics);
     sb_vector_cache_free(server->vector_cache);
+    if (server->data_lock >= 0)
+        close(server->data_lock);
     pthread_mutex_destroy(&server->aliases_lock);
     free(server);
 }

@@ -30,6 +30,9 @@ struct sb_server_options {
     const char *host; /* address or name to listen on, "127.0.0.1" */
     int port;         /* 8080; 0: any free one, see sb_server_port and on_ready */
     const char *data; /* the data directory, "data"; created if missing. Holds simbert.db; one server at a time */
+    /* Where the collections are: the URL of a PostgreSQL database (retrieval/store.h), which several servers may share;
+       NULL or "": in data */
+    const char *store;
 
     const struct sb_server_model *models; /* at least one; names differ */
     size_t model_count;

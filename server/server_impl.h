@@ -31,6 +31,7 @@ struct sb_server {
     atomic_int minings, imports;  /* that wait or run */
     atomic_bool stopping;         /* exports end */
     struct sb_store *store;
+    int data_lock; /* -1: the store's own file keeps others out */
     struct sb_records *records;
     struct sb_jobs *jobs;
     pthread_mutex_t aliases_lock; /* held while an alias changes in the registry and the records */
