@@ -64,15 +64,20 @@ static void save_report(struct run *r, const char *dir)
 
 /* ---- What a checkpoint keeps beside the trainer's state ---- */
 
+/* Numbers that must come back with all their bits stand in texts: cJSON prints a number that it has read with 15 digits where
+   those are near enough. */
 static enum sb_status put_extra(const struct run *r, struct sb_buffer *extra, struct sb_error *error)
 {
+    struct sb_buffer report = {0};
     sb_buffer_format(extra, "{\"best_step\":%" PRIu64 ",\"worse\":%" PRIu64, r->best_step, r->worse);
     if (!isnan(r->best))
-        sb_buffer_format(extra, ",\"best\":%.17g", r->best);
+        sb_buffer_format(extra, ",\"best\":\"%.17g\"", r->best);
+    enum sb_status status = sb_report_to_json(&r->report, &report, error);
     sb_buffer_text(extra, ",\"report\":");
-    enum sb_status status = sb_report_to_json(&r->report, extra, error);
+    sb_buffer_json_string(extra, report.data ? report.data : "", report.length);
     sb_buffer_text(extra, "}");
-    return extra->failed ? sb_fail(error, SB_NO_MEMORY, "no memory for a checkpoint") : status;
+    sb_buffer_free(&report);
+    return status == SB_OK && extra->failed ? sb_fail(error, SB_NO_MEMORY, "no memory for a checkpoint") : status;
 }
 
 static enum sb_status checkpoint(struct run *r, struct sb_error *error)
@@ -98,15 +103,14 @@ static enum sb_status checkpoint(struct run *r, struct sb_error *error)
 static enum sb_status take_extra(struct run *r, const char *extra, struct sb_error *error)
 {
     cJSON *json = cJSON_Parse(extra);
-    const cJSON *best = cJSON_GetObjectItemCaseSensitive(json, "best"),
-                *step = cJSON_GetObjectItemCaseSensitive(json, "best_step"),
+    const cJSON *step = cJSON_GetObjectItemCaseSensitive(json, "best_step"),
                 *worse = cJSON_GetObjectItemCaseSensitive(json, "worse");
-    char *report = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(json, "report"));
-    r->best = cJSON_IsNumber(best) ? best->valuedouble : NAN;
+    const char *best = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "best")),
+               *report = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "report"));
+    r->best = best ? strtod(best, NULL) : NAN;
     r->best_step = cJSON_IsNumber(step) ? (uint64_t)step->valuedouble : 0;
     r->worse = cJSON_IsNumber(worse) ? (uint64_t)worse->valuedouble : 0;
     enum sb_status status = sb_report_from_json(&r->report, report ? report : "", report ? strlen(report) : 0, error);
-    cJSON_free(report);
     cJSON_Delete(json);
     return status == SB_OK ? SB_OK : sb_fail_context(error, status, "%s", r->task->checkpoints);
 }
