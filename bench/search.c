@@ -107,8 +107,7 @@ int main(int argc, char **argv)
     char *path = sb_path_join(argv[1], "search.db");
     struct sb_store *store;
     must(sb_store_open(&store, path, NULL, &error), &error);
-    if (exact)
-        sb_store_set_approximate_from(store, SIZE_MAX);
+    sb_store_set_approximate_from(store, exact ? SIZE_MAX : 1);
     struct sb_collection_info info = {.name = "c", .dimensions = (int)dimensions};
     snprintf(info.model_hash, sizeof info.model_hash, "%s", model);
     if (!sb_vectors_parse(argv[5], &info.vectors))

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Similar sentences beside faiss-cpu, hnswlib and usearch from PyPI, on the same vectors in one run, on one thread.
 
-    bench/search.py [--rows 100000] [--vectors FILE.f32] [--approximate] [--dry-run]
+    bench/search.py [--rows 100000] [--vectors FILE.f32] [--approximate]
 
 Without --vectors, sentences that simbert makes up are embedded with its default model. More rows than there are vectors are
 made of them: a vector and a part of the difference of two others, of length 1, which lies where sentence vectors lie. Queries
 are made in the same way and are not among the rows.
 
 Times are processor time of the searching thread: what other programs on the machine take is left out, but not what they take
-of its memory's bandwidth. Needs numpy, faiss-cpu, hnswlib and usearch (build/bench-search-venv, see bench/README.md)."""
+of its memory's bandwidth. Prints the table; bench/search.md keeps what was measured, and says how to install what this needs."""
 import argparse
 import json
 import statistics
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from common import ROOT, sentences, write_section
+from common import ROOT, sentences
 
 DIMENSIONS, TOP_K, REPEATS, PART = 512, 10, 3, 0.5
 LIBRARIES = ("retrieval", "kernels", "base")
@@ -161,7 +161,6 @@ def main():
     parser.add_argument("--rows", type=int, default=100000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--approximate", action="store_true")
-    parser.add_argument("--dry-run", action="store_true")
     arguments = parser.parse_args()
     real = unit(np.fromfile(arguments.vectors, dtype=np.float32).reshape(-1, DIMENSIONS)) if arguments.vectors \
         else embedded(arguments, 20000)
@@ -190,7 +189,7 @@ def main():
             lines.append(f"| **simbert, {form}** | {result['median'] * 1e3:.2f} ms | {result['batch'] * 1e3:.2f} ms | "
                          f"{recall(found, truth):.4f} | {result['bytes']:.0f} | {result['build']:.0f} s |")
             print(lines[-1], flush=True)
-    write_section(f"search-{'approximate' if arguments.approximate else 'exact'}", lines, arguments.dry_run)
+    print("\n".join(["", *lines]))
 
 
 if __name__ == "__main__":
