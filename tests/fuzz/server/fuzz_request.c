@@ -23,7 +23,7 @@ static char folder[512];
 static void close_at_exit(void)
 {
     static const char *const files[] = {"simbert.db", "simbert.db-wal", "simbert.db-shm", "simbert.db-journal",
-                                        "simbert.db.lock"};
+                                        "simbert.db.lock", "jobs.db", "jobs.db-wal", "jobs.db-shm"};
     handlers_close(&server);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[600];
