@@ -23,13 +23,22 @@ static int64_t now(void)
 
 /* ---- connecting ---- */
 
+/* Notices say nothing that matters; libpq would print them. */
+static void ignore_notice(void *context, const char *message)
+{
+    (void)context, (void)message;
+}
+
 static PGconn *dial(const struct sb_postgres *store)
 {
     /* what the URL says has the last word */
     const char *names[] = {"connect_timeout", "keepalives_idle", "tcp_user_timeout", "application_name",
                            "dbname",          "client_encoding", NULL};
     const char *values[] = {"5", "30", "30000", "simbert", store->url, "UTF8", NULL};
-    return PQconnectdbParams(names, values, 1);
+    PGconn *connection = PQconnectdbParams(names, values, 1);
+    if (connection)
+        PQsetNoticeProcessor(connection, ignore_notice, NULL);
+    return connection;
 }
 
 /* No statement waits for ever, unless the database or its user has limits of its own; a commit is on disk. */

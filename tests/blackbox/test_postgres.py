@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, TINY_DIR, Server
+from conftest import ROOT, SIMBERT, TINY_DIR, Server
 
 PACKAGES = sorted((ROOT / "build" / "venv").glob("lib/python3*/site-packages/pgserver/pginstall"))
 pytestmark = pytest.mark.skipif(not PACKAGES, reason="no pgserver (PostgreSQL with pgvector) in build/venv")
@@ -292,6 +292,16 @@ def test_an_older_schema_is_brought_up_to_date(postgres, replica):
     here.sql("UPDATE simbert.schema_version SET steps = 99")
     with pytest.raises(RuntimeError, match="newer simbert"):
         replica(url=url)
+
+
+def test_the_units(postgres):
+    """Bits of vectors, and the index of a large collection: the unit tests, with a database."""
+    program = SIMBERT.parent / "tests" / "retrieval" / "test_postgres"
+    if not program.exists():
+        pytest.skip("the unit tests are not built")
+    done = subprocess.run([program], cwd=ROOT, env={**os.environ, "SIMBERT_TEST_POSTGRES": postgres.url},
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "Checks: 4" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_bad_url_is_refused_without_its_password(replica):
