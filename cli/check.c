@@ -40,8 +40,8 @@ int sb_command_check(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert check [--repair] DATA\n"
         "\n"
-        "Looks at every collection of a data directory, which no server may have open: exit status 0 if all is sound, 1\n"
-        "if not, with a line for each problem.\n"
+        "Looks at every collection of a data directory, which no server may have open: exit status 0 if all is sound,\n"
+        "1 if not, with a line for each problem.\n"
         "With --repair a damaged database is replaced by what is intact of it, and kept as simbert.db.damaged.\n";
     static const char examples[] = "  simbert check data\n"
                                    "  simbert check --repair /var/lib/simbert\n";

@@ -25,9 +25,8 @@ enum { SB_COLLECTION_OPTIONS = 3 };
 void sb_collection_options_table(struct sb_option table[SB_COLLECTION_OPTIONS], struct sb_collection_choice *choice);
 
 /* SB_INVALID: no collection is named; SB_CONFLICT: a server has the data directory, and how to ask it instead. */
-SB_MUST_CHECK enum sb_status sb_collection_choice_open(struct sb_store **store,
-                                                       const struct sb_collection_choice *choice,
-                                                       struct sb_error *error);
+SB_MUST_CHECK enum sb_status
+sb_collection_choice_open(struct sb_store **store, const struct sb_collection_choice *choice, struct sb_error *error);
 
 /* <data>/simbert.db, malloc'd; a path that is no folder stands for itself. NULL: no memory. */
 char *sb_database_path(const char *data);

@@ -136,14 +136,14 @@ int sb_command_coverage(char **argv, struct sb_error *error)
         "Prints the questions that no text of FILE resembles: the cosine to the nearest one, the question, and that\n"
         "text, separated by tabs.\n";
     static const char examples[] = "  simbert coverage --against faq.txt < questions.txt\n"
-                                   "  simbert coverage --against faq.txt --min-score 0.7 --all --json < questions.txt\n";
+                                   "  simbert coverage --against faq.txt --min-score 0.7 --json < questions.txt\n";
     struct settings s = {.min_score = 0.8, .texts = sb_text_choice_defaults()};
     const struct sb_option options[] = {
         {.name = "against", .type = SB_OPTION_TEXT, .value = &s.against, .argument = "FILE",
          .default_text = "none, it must be given", .help = "what is covered, one text a line"},
         {.name = "min-score", .type = SB_OPTION_DOUBLE, .value = &s.min_score, .low = -1, .high = 1, .argument = "X",
          .help = "cosine from which on a question counts as covered"},
-        {.name = "all", .type = SB_OPTION_FLAG, .value = &s.all, .help = "print the covered ones, too, and which is which"},
+        {.name = "all", .type = SB_OPTION_FLAG, .value = &s.all, .help = "print the covered ones, too"},
         {0},
     };
     struct sb_option text_options[SB_TEXT_OPTIONS], model_options[SB_MODEL_OPTIONS];

@@ -110,8 +110,8 @@ int sb_command_export(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert export --collection NAME [OPTION]...\n"
         "\n"
-        "Prints a collection's sentences in the order in which they came, a JSON object a line, as simbert import reads\n"
-        "them.\n";
+        "Prints a collection's sentences in the order in which they came, a JSON object a line, as simbert import\n"
+        "reads them.\n";
     static const char examples[] =
         "  simbert export --collection faq > faq.ndjson\n"
         "  simbert export --collection faq --filter '{\"topic\": \"shop\"}' --vectors > shop.ndjson\n";

@@ -187,7 +187,7 @@ static enum sb_status add_line(struct chunk *chunk, struct sb_text line, size_t 
     return chunk->texts.bytes.failed ? sb_fail(error, SB_NO_MEMORY, "no memory for the texts") : SB_OK;
 }
 
-/* Reads and embeds the next lines. A bad line ends the chunk before it, with the failure; *at_end: there are no more. */
+/* Reads and embeds the next lines. A bad line ends the chunk before it, with the failure; *at_end: that was all. */
 static enum sb_status fill(struct chunk *chunk, struct sb_texts *input, struct sb_embedder *embedder, bool *at_end,
                            struct sb_error *error)
 {
@@ -325,11 +325,11 @@ int sb_command_import(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert import --collection NAME [OPTION]... [FILE]\n"
         "\n"
-        "Reads sentences from FILE, or standard input, a JSON object a line: {\"id\", \"text\", \"metadata\"}, and stores\n"
-        "them with their vectors. A sentence whose id exists replaces it; the collection is made if it is missing.\n"
+        "Reads sentences from FILE, or standard input, a JSON object a line: {\"id\", \"text\", \"metadata\"}, and\n"
+        "stores them with their vectors. A sentence whose id exists replaces it; a missing collection is made.\n"
         "What is stored is on disk; a bad line ends the import behind the lines before it, and is named.\n";
     static const char examples[] = "  simbert import --collection faq faq.ndjson\n"
-                                   "  zcat big.ndjson.gz | simbert import --data /srv/simbert --collection big --vectors int8\n";
+                                   "  zcat big.ndjson.gz | simbert import --collection big --vectors int8\n";
     struct settings s = {.collection = sb_collection_choice_defaults(), .vectors = "f32", .progress = "auto"};
     const struct sb_option options[] = {
         {.name = "vectors", .type = SB_OPTION_CHOICE, .value = &s.vectors, .choices = "f32, f16, int16, int8",

@@ -1,5 +1,6 @@
 /*
- * All texts of a command with their vectors, in memory, for commands that compare each with each. Empty lines are left out.
+ * All texts of a command with their vectors, in memory, for commands that compare each with each. Empty lines are left
+ * out.
  *
  *     struct sb_text_vectors all = {0};
  *     if (sb_text_vectors_load(&all, model, threads, &choice, argv, count, &error) == SB_OK)
@@ -19,8 +20,8 @@
 struct sb_text_vectors {
     float *vectors; /* [count, dimensions], of length 1 */
     size_t count, dimensions, capacity;
-    size_t *indices;     /* [count]: the text's number among all, from 0 */
-    size_t *ends;        /* [count]: where it ends in bytes */
+    size_t *indices; /* [count]: the text's number among all, from 0 */
+    size_t *ends;    /* [count]: where it ends in bytes */
     struct sb_buffer bytes;
     const struct sb_kernels *kernels;
 };

@@ -2,10 +2,10 @@
  * Average linkage. Two clusters with a mean cosine of min_score or more have at least one pair of members with as much;
  * so first all pairs of min_score or more connect the vectors into parts, and each part is joined for itself.
  *
- * The mean cosine of two clusters is the dot product of their sums over the product of their sizes: a cluster is its sum.
- * Joining two never makes a third more similar than the more similar of them was (the linkage is reducible), so two that
- * are each other's nearest can be joined at once, whatever is more similar elsewhere, and one whose nearest is below
- * min_score is finished.
+ * The mean cosine of two clusters is the dot product of their sums over the product of their sizes: a cluster is its
+ * sum. Joining two never makes a third more similar than the more similar of them was (the linkage is reducible), so
+ * two that are each other's nearest can be joined at once, whatever is more similar elsewhere, and one whose nearest is
+ * below min_score is finished.
  */
 #include "retrieval/clusters.h"
 

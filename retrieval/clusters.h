@@ -14,9 +14,9 @@
 #include "retrieval/mining.h"
 
 struct sb_cluster {
-    size_t size, end;   /* its members are members[end - size, end) */
-    uint32_t medoid;    /* of equal ones the first */
-    double similarity;  /* mean cosine of the members to the medoid, itself left out; 1 for a single one */
+    size_t size, end;  /* its members are members[end - size, end) */
+    uint32_t medoid;   /* of equal ones the first */
+    double similarity; /* mean cosine of the members to the medoid, itself left out; 1 for a single one */
 };
 
 struct sb_clusters {
@@ -25,10 +25,10 @@ struct sb_clusters {
     uint32_t *members; /* [vectors of the set], in order within each cluster */
 };
 
-/* Agglomerative, average linkage: as long as two clusters have a mean cosine between their members of min_score or more,
-   the most similar two are joined. Every vector is in a cluster, be it alone. Exact, by nearest-neighbour chains (Murtagh,
-   "A survey of recent advances in hierarchical clustering algorithms", 1983), within what pairs of min_score or more
-   connect. Time: as sb_duplicates_find, and the square of the largest connected part. */
+/* Agglomerative, average linkage: as long as two clusters have a mean cosine between their members of min_score or
+   more, the most similar two are joined. Every vector is in a cluster, be it alone. Exact, by nearest-neighbour chains
+   (Murtagh, "A survey of recent advances in hierarchical clustering algorithms", 1983), within what pairs of min_score
+   or more connect. Time: as sb_duplicates_find, and the square of the largest connected part. */
 SB_MUST_CHECK enum sb_status sb_clusters_agglomerate(struct sb_clusters *clusters, const struct sb_mining *set,
                                                      double min_score, struct sb_error *error);
 

@@ -56,8 +56,9 @@ static void look_at(void *context, size_t a, size_t b, const struct sb_cosines *
                 continue;
             best->total++;
             if (scores[j] >= best->low)
-                add(best, s->limit, (struct sb_duplicate){(uint32_t)(b * SB_MINING_BLOCK + j),
-                                                          (uint32_t)(a * SB_MINING_BLOCK + i), scores[j]});
+                add(best, s->limit,
+                    (struct sb_duplicate){(uint32_t)(b * SB_MINING_BLOCK + j), (uint32_t)(a * SB_MINING_BLOCK + i),
+                                          scores[j]});
         }
     }
 }
@@ -78,7 +79,8 @@ enum sb_status sb_duplicates_find(struct sb_duplicates *found, const struct sb_m
                                   size_t limit, struct sb_error *error)
 {
     size_t threads = (size_t)sb_pool_threads(set->pool);
-    struct search s = {.set = set, .limit = limit, .min_score = (float)min_score, .best = calloc(threads, sizeof *s.best)};
+    struct search s = {
+        .set = set, .limit = limit, .min_score = (float)min_score, .best = calloc(threads, sizeof *s.best)};
     enum sb_status status = SB_OK;
     *found = (struct sb_duplicates){0};
     for (size_t i = 0; i < threads && s.best && status == SB_OK; i++) {

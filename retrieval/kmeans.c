@@ -1,6 +1,6 @@
 /*
- * Spherical k-means: a vector belongs to the centroid of the highest cosine, a centroid is the direction of its members'
- * sum.
+ * Spherical k-means: a vector belongs to the centroid of the highest cosine, a centroid is the direction of the sum of
+ * its members.
  */
 #include "base/random.h"
 #include "retrieval/clusters.h"
@@ -16,10 +16,10 @@ struct kmeans {
     const struct sb_mining *set;
     size_t k;
     uint64_t seed;
-    float *centroids; /* [k, dimensions] */
-    float *best;      /* [count]: cosine to the nearest centroid */
-    uint32_t *of;     /* [count] */
-    size_t *sizes;    /* [k] */
+    float *centroids;           /* [k, dimensions] */
+    float *best;                /* [count]: cosine to the nearest centroid */
+    uint32_t *of;               /* [count] */
+    size_t *sizes;              /* [k] */
     struct sb_cosines *cosines; /* [threads] */
     atomic_size_t moved;
 };
@@ -171,7 +171,8 @@ enum sb_status sb_clusters_kmeans(struct sb_clusters *clusters, const struct sb_
     struct kmeans m = {.set = set, .k = k, .seed = seed};
     *clusters = (struct sb_clusters){0};
     if (k < 1 || k > set->count)
-        return sb_fail(error, SB_INVALID, "%zu clusters of %zu vectors: k must be from 1 to their number", k, set->count);
+        return sb_fail(error, SB_INVALID, "%zu clusters of %zu vectors: k must be from 1 to their number", k,
+                       set->count);
     enum sb_status status =
         reserve(&m, threads) ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for %zu clusters", k);
     if (status == SB_OK)

@@ -31,7 +31,7 @@ struct sb_lexical {
     uint32_t *rows;    /* [documents]: where a document is, UINT32_MAX: dead */
     uint16_t *lengths; /* [documents]: terms */
     size_t documents, capacity, dead;
-    uint64_t length; /* of all live documents */
+    uint64_t length;  /* of all live documents */
     uint32_t *of_row; /* [row_count]: the row's document + 1, 0: none */
     size_t row_count, row_capacity;
     uint32_t *stale; /* rows below row_count that are to be added again */

@@ -1,6 +1,6 @@
 /*
- * Which sentences hold which terms (retrieval/terms.h), ranked by BM25: the inverted index of one collection, in memory,
- * made of its sentences when lexical search is first used. Only retrieval/ includes this.
+ * Which sentences hold which terms (retrieval/terms.h), ranked by BM25: the inverted index of one collection, in
+ * memory, made of its sentences when lexical search is first used. Only retrieval/ includes this.
  *
  *     struct sb_lexical *lexical = sb_lexical_new();
  *     done = sb_lexical_catch_up(lexical, index, 20000, &failed);   // adds rows that it does not know yet
@@ -9,7 +9,7 @@
  *
  * A sentence is a document; a changed one becomes a new document, and the old one is dead. Postings are only appended:
  *
- *     term  ->  document, frequency | document, frequency | ...      as differences, in one to five bytes mostly one or two
+ *     term  ->  document, frequency | document, frequency | ...      as differences, mostly in one or two bytes
  *
  * Why not SQLite's FTS5: its trigrams can not find a word of two characters, which is most of Chinese, and bm25() there
  * ranks every match of a common pair through the virtual machine; here the figures of a query are one array.

@@ -84,10 +84,8 @@ enum sb_status sb_mining_all_pairs(const struct sb_mining *set,
                                    void *context, struct sb_error *error)
 {
     size_t threads = (size_t)sb_pool_threads(set->pool);
-    struct all_pairs p = {.set = set,
-                          .body = body,
-                          .context = context,
-                          .blocks = (set->count + SB_MINING_BLOCK - 1) / SB_MINING_BLOCK};
+    struct all_pairs p = {
+        .set = set, .body = body, .context = context, .blocks = (set->count + SB_MINING_BLOCK - 1) / SB_MINING_BLOCK};
     p.cosines = calloc(threads, sizeof *p.cosines);
     bool good = p.cosines != NULL;
     for (size_t i = 0; i < threads && good; i++)

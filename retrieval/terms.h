@@ -1,8 +1,8 @@
 /*
  * The terms of a text for lexical search. Scripts written without spaces (Chinese characters, kana, hangul) give every
  * pair of neighbours, so that what is searched needs no dictionary; of a character that stands alone, itself. Other
- * letters and digits give their words. Upper case and full-width forms become lower case and half-width; what is neither
- * letter nor digit separates.
+ * letters and digits give their words. Upper case and full-width forms become lower case and half-width; what is
+ * neither letter nor digit separates.
  *
  *     "iPhone15怎么退货"  ->  "iphone15" "怎么" "么退" "退货"
  *
@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A term as a number: of a pair both characters, 21 bits each; of a lone character the second is 0; of a word a hash with
-   the highest bit set, in which two words of a collection practically never meet. */
+/* A term as a number: of a pair both characters, 21 bits each; of a lone character the second is 0; of a word a hash
+   with the highest bit set, in which two words of a collection practically never meet. */
 typedef uint64_t sb_term;
 
 struct sb_terms {

@@ -52,8 +52,8 @@ bool sb_request_collection(struct sb_request *request, struct sb_collection_info
     return status == SB_OK;
 }
 
-enum sb_status sb_get_vector(struct sb_request *request, const char *id, size_t dimensions,
-                             struct sb_sentences *found, struct sb_error *error)
+enum sb_status sb_get_vector(struct sb_request *request, const char *id, size_t dimensions, struct sb_sentences *found,
+                             struct sb_error *error)
 {
     struct sb_store *store = request->server->store;
     struct sb_collection_info info;
@@ -75,10 +75,11 @@ static void fail_without_model(struct sb_request *request, const struct sb_colle
     struct sb_model *model = sb_registry_acquire(request->server->registry, info->model_name);
     enum sb_status status = sb_reembed_progress(request->server->store, info->name, &progress, error);
     if (status == SB_OK && progress.state == SB_REEMBED_RUNNING)
-        sb_fail(error, SB_CONFLICT,
-                "collection \"%s\" changes to model \"%.100s\", %lld of %lld sentences are done; the model that made its "
-                "vectors is not loaded, so that until then only mode \"lexical\" answers",
-                info->name, progress.model_name, (long long)progress.done, (long long)progress.total);
+        sb_fail(
+            error, SB_CONFLICT,
+            "collection \"%s\" changes to model \"%.100s\", %lld of %lld sentences are done; the model that made its "
+            "vectors is not loaded, so that until then only mode \"lexical\" answers",
+            info->name, progress.model_name, (long long)progress.done, (long long)progress.total);
     else
         sb_fail(error, SB_CONFLICT,
                 "collection \"%s\" was made by model \"%s\", %s; serve that model, or let the collection change to "

@@ -36,7 +36,7 @@ SB_MUST_CHECK enum sb_status sb_get_vector(struct sb_request *request, const cha
 /* The loaded model whose vectors the collection holds, with a reference; NULL: the request has been answered. */
 struct sb_model *sb_collection_model(struct sb_request *request);
 
-/* Reads {"id", "text", "metadata"}; what is called `name` in messages ("sentence 3"). id and text are borrowed from item,
+/* Reads {"id", "text", "metadata"}; messages call it `name` ("sentence 3"). id and text are borrowed from item,
    metadata is freed with sb_sentence_clear. */
 SB_MUST_CHECK bool sb_parse_sentence(struct sb_parse *parse, const cJSON *item, const char *name,
                                      struct sb_sentence *sentence);

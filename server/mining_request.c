@@ -19,8 +19,9 @@ static bool stops(void *context)
 void sb_mining_fail(struct sb_request *request, enum sb_status status, const struct sb_error *error)
 {
     if (status == SB_CANCELLED && deadline_passed(request))
-        sb_request_problem(request, SB_PROBLEM_DEADLINE, NULL,
-                           "the deadline passed before the work was done; x-request-timeout-ms can give it up to an hour");
+        sb_request_problem(
+            request, SB_PROBLEM_DEADLINE, NULL,
+            "the deadline passed before the work was done; x-request-timeout-ms can give it up to an hour");
     else
         sb_request_fail(request, status, NULL, error);
 }

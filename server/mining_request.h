@@ -1,12 +1,12 @@
 /*
- * Long work on the sentences of a collection: one request at a time, on a thread of its own, so that neither searches nor
- * embeddings wait for it. It ends early when its client goes away or its deadline passes.
+ * Long work on the sentences of a collection: one request at a time, on a thread of its own, so that neither searches
+ * nor embeddings wait for it. It ends early when its client goes away or its deadline passes.
  *
  *     struct duplicates {
  *         struct sb_mining_request mining; // first; what the handler sets: filter, most, run
  *         ...
  *     };
- *     sb_mining_start(&d->mining, request);       // later run(request), with mining.set filled; or the request is answered
+ *     sb_mining_start(&d->mining, request);       // later run(request), with mining.set filled; or it is answered
  *     ...
  *     sb_mining_request_clear(&d->mining);
  */

@@ -12,8 +12,8 @@
 #include <time.h>
 
 enum {
-    STEP = 32,             /* sentences at a time */
-    LOOK_EVERY_MS = 1000,  /* for collections whose model has changed */
+    STEP = 32,            /* sentences at a time */
+    LOOK_EVERY_MS = 1000, /* for collections whose model has changed */
     AFTER_FAILURE_MS = 10000,
     BUSY_PAUSE = 3, /* while others use the scheduler: pauses, in steps */
 };
@@ -115,7 +115,7 @@ static enum sb_status begin_if_changed(struct sb_reembedding *r, const struct sb
     return status;
 }
 
-/* The model that a collection changes to has gone: back to the old one if that is there, or on to what took its place. */
+/* The model that a collection changes to has gone. What took its place, if anything, is looked at anew. */
 static enum sb_status change_course(struct sb_reembedding *r, const struct sb_collection_info *info,
                                     const struct sb_reembed_progress *progress, struct sb_error *error)
 {
@@ -212,16 +212,12 @@ static void *run(void *argument)
         int64_t start = sb_now_ns();
         bool worked = work_on_all(r, &failed);
         int64_t took_ms = (sb_now_ns() - start) / 1000000;
-        pause_ms = failed    ? AFTER_FAILURE_MS
-                   : !worked ? LOOK_EVERY_MS
-                   : others  ? BUSY_PAUSE * (took_ms + 1)
-                             : 0;
+        pause_ms = failed ? AFTER_FAILURE_MS : !worked ? LOOK_EVERY_MS : others ? BUSY_PAUSE * (took_ms + 1) : 0;
     }
     return NULL;
 }
 
-enum sb_status sb_reembedding_new(struct sb_reembedding **reembedding, struct sb_server *server,
-                                  struct sb_error *error)
+enum sb_status sb_reembedding_new(struct sb_reembedding **reembedding, struct sb_server *server, struct sb_error *error)
 {
     struct sb_reembedding *r = calloc(1, sizeof *r);
     pthread_condattr_t monotonic;

@@ -90,8 +90,7 @@ static bool parse_method(struct sb_parse *parse, struct clusters *c)
     if (c->is_kmeans && sb_parse_field(parse, "min_score"))
         return sb_parse_fail(parse, SB_PROBLEM_INVALID, "k and min_score: one of them is possible");
     c->mining.most = c->is_kmeans ? KMEANS_MAX : AGGLOMERATE_MAX;
-    return sb_parse_int(parse, "k", 1, K_MAX, &c->k) &&
-           sb_parse_int(parse, "seed", 0, INT64_C(1) << 53, &c->seed) &&
+    return sb_parse_int(parse, "k", 1, K_MAX, &c->k) && sb_parse_int(parse, "seed", 0, INT64_C(1) << 53, &c->seed) &&
            sb_parse_double(parse, "min_score", -1, 1, &c->min_score);
 }
 

@@ -107,8 +107,7 @@ void sb_handle_coverage(struct sb_request *request)
     c->min_score = 0.8;
     if (!sb_parse_inputs(&parse, "query", SB_INPUT_TEXTS, request->server->options.max_client_batch,
                          &c->embedding.inputs) ||
-        !sb_parse_double(&parse, "min_score", -1, 1, &c->min_score) ||
-        !sb_parse_filter(&parse, "filter", &c->filter))
+        !sb_parse_double(&parse, "min_score", -1, 1, &c->min_score) || !sb_parse_filter(&parse, "filter", &c->filter))
         sb_request_parse_failed(request, &parse);
     else
         sb_request_later(request, embed);

@@ -13,7 +13,8 @@
 
 enum { PAGE = 500 };
 
-struct export {
+struct export
+{
     struct sb_request *request;
     struct sb_stream *stream;
     struct sb_background_job job;
@@ -33,7 +34,7 @@ static void export_free(void *state)
     free(e);
 }
 
-/* The page behind the last one. Of that, sentences may have been deleted: what follows the last that is left follows. */
+/* The page behind the last one, of which sentences may have been deleted: what follows the last that is left. */
 static enum sb_status read_page(struct export *e, struct sb_sentences *page, struct sb_error *error)
 {
     struct sb_store *store = e->request->server->store;

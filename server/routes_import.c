@@ -1,6 +1,6 @@
 /*
- * Import: sentences as lines of JSON (NDJSON), read while they arrive, embedded and stored batch by batch. Memory holds a
- * few batches, however long the body is.
+ * Import: sentences as lines of JSON (NDJSON), read while they arrive, embedded and stored batch by batch. Memory holds
+ * a few batches, however long the body is.
  *
  *     HTTP          one piece of the body at a time; the connection waits until its lines are in batches
  *     parse         background: lines -> batches -> token rows -> the scheduler; waits while all batches are busy
@@ -10,8 +10,8 @@
  * So what is stored is always a prefix of the lines, and the reply says how long it is, also when a line is wrong, the
  * disk is full, or the server stops.
  *
- * Lives: a batch that is on its way holds a reference to the request, so that the import outlives a client that goes away
- * in the middle; its jobs are cancelled then.
+ * Lives: a batch that is on its way holds a reference to the request, so that the import outlives a client that goes
+ * away in the middle; its jobs are cancelled then.
  */
 #include "base/cpu.h"
 #include "server/collection_request.h"
@@ -26,7 +26,7 @@
 #include <string.h>
 
 enum {
-    BATCH = 256, /* at most SB_ID_SET_MAX */
+    BATCH = 256,       /* at most SB_ID_SET_MAX */
     SPARE_BATCHES = 3, /* more than compute: one being filled, one being stored, one waiting */
     IMPORTS_MAX = 4,
 };
@@ -42,7 +42,7 @@ struct batch {
     size_t count, last_line;
     struct sb_inputs inputs;
     struct sb_rows rows;
-    bool is_embedded;   /* or failed: it can be stored, or passed over */
+    bool is_embedded;      /* or failed: it can be stored, or passed over */
     enum sb_status status; /* why it can not be embedded, or how that went */
     struct sb_error error;
     struct batch *next; /* in the order of the lines, or free */
@@ -58,7 +58,7 @@ struct import {
     size_t at, line;
     bool is_last_piece;
     struct batch *filling;
-    cJSON *held; /* a line that waits for a batch */
+    cJSON *held;                /* a line that waits for a batch */
     enum sb_status line_status; /* a line is wrong: those before it are stored all the same */
     enum sb_problem line_problem;
     struct sb_error line_error;
@@ -66,8 +66,8 @@ struct import {
     pthread_mutex_t lock; /* guards what follows */
     struct batch *free_batches, *first, **last;
     size_t in_flight;
-    bool is_blocked;  /* the parsing step waits for a batch */
-    bool is_ending;   /* nothing more is parsed: the last batch answers */
+    bool is_blocked; /* the parsing step waits for a batch */
+    bool is_ending;  /* nothing more is parsed: the last batch answers */
     bool is_storing;
     enum sb_status status; /* of embedding and storing: nothing is stored behind a failure */
     struct sb_error error;
@@ -175,7 +175,8 @@ static bool has_failed(struct import *m)
 
 static void put_figures(struct sb_buffer *body, const struct import *m)
 {
-    sb_buffer_format(body, ",\"lines\":%zu,\"inserted\":%zu,\"updated\":%zu,", m->stored_lines, m->inserted, m->updated);
+    sb_buffer_format(body, ",\"lines\":%zu,\"inserted\":%zu,\"updated\":%zu,", m->stored_lines, m->inserted,
+                     m->updated);
     sb_put_usage(body, m->tokens);
     sb_buffer_text(body, "}");
 }
@@ -323,8 +324,8 @@ static void submit(struct import *m)
     struct batch *b = m->filling;
     struct sb_request *request = m->request;
     m->filling = NULL;
-    enum sb_status status = sb_rows_encode(&b->rows, m->model, &b->inputs,
-                                           &(struct sb_encode_options){.truncate = true}, &b->error);
+    enum sb_status status =
+        sb_rows_encode(&b->rows, m->model, &b->inputs, &(struct sb_encode_options){.truncate = true}, &b->error);
     b->job = (struct sb_job){.model = m->model,
                              .deadline_ns = request->deadline_ns,
                              .cancelled = &request->cancelled,

@@ -28,9 +28,8 @@ static void begin(struct sb_request *request)
 {
     struct sb_model *model = request->state;
     struct sb_error error;
-    enum sb_status status =
-        sb_reembed_begin(request->server->store, request->params[0], sb_model_name(model), sb_model_hash(model),
-                         sb_model_dimensions(model), &error);
+    enum sb_status status = sb_reembed_begin(request->server->store, request->params[0], sb_model_name(model),
+                                             sb_model_hash(model), sb_model_dimensions(model), &error);
     if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);
         return;

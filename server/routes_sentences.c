@@ -1,5 +1,5 @@
 /*
- * The sentences of a collection one by one and in bulk: get, scroll, count, delete. All of it runs on background threads.
+ * The sentences of a collection one by one and in bulk: get, scroll, count, delete. All on background threads.
  */
 #include "server/collection_request.h"
 #include "server/routes.h"

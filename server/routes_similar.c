@@ -30,7 +30,7 @@ struct similar {
     double min_score; /* as given, or below every score of the mode */
     bool rerank;
     size_t queries, dimensions;
-    char model_hash[64]; /* of the model that made the queries' vectors */
+    char model_hash[64];                /* of the model that made the queries' vectors */
     const cJSON *vector_list, *id_list; /* borrowed from the JSON; NULL unless that is what is asked */
     bool is_one;                        /* the list is one vector or one id */
     float *vectors;                     /* [queries, dimensions], owned; NULL: the embedding's */
@@ -64,8 +64,8 @@ static bool parse_mode(struct sb_parse *parse, enum mode *mode)
             *mode = (enum mode)i;
             return true;
         }
-    return !name || sb_parse_fail(parse, SB_PROBLEM_INVALID,
-                                  "mode is \"%.64s\"; vector, lexical and hybrid are possible", name);
+    return !name ||
+           sb_parse_fail(parse, SB_PROBLEM_INVALID, "mode is \"%.64s\"; vector, lexical and hybrid are possible", name);
 }
 
 /* BM25 has no upper bound, and without words in common it is 0; a cosine is in [-1, 1]. */

@@ -78,8 +78,8 @@ enum sb_status sb_sentence_set_read(struct sb_sentence_set *set, struct sb_store
     if (status == SB_OK)
         status = sb_store_visit(store, collection, take, &r, error);
     if (status == SB_OK && r.too_many)
-        status = sb_fail(error, SB_LIMIT, "these are more than %zu sentences, the most for this; a filter can choose some",
-                         most);
+        status = sb_fail(error, SB_LIMIT,
+                         "these are more than %zu sentences, the most for this; a filter can choose some", most);
     if (status == SB_OK && r.no_memory)
         status = sb_fail(error, SB_NO_MEMORY, "no memory for a copy of the collection's sentences");
     return status;

@@ -1,6 +1,6 @@
 /*
- * A copy of a collection's sentences, or of those that a filter keeps, with their vectors in one matrix: long work reads
- * it without holding up whoever changes the collection.
+ * A copy of a collection's sentences, or of those that a filter keeps, with their vectors in one matrix: long work
+ * reads it without holding up whoever changes the collection.
  *
  *     struct sb_sentence_set set = {0};
  *     if (sb_sentence_set_read(&set, store, "faq", filter, 100000, &error) == SB_OK)

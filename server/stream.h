@@ -8,8 +8,8 @@
  *
  * A vanished client sets the request's cancelled; events are dropped from then on.
  *
- * A long reply is written as it is read instead: each time that all has been sent, and once more when the client is gone,
- * pull(context) is called, upon which the writer calls write or end once, from any thread.
+ * A long reply is written as it is read instead: each time that all has been sent, and once more when the client is
+ * gone, pull(context) is called, upon which the writer calls write or end once, from any thread.
  *
  *     sb_stream_start_pulled(stream, "application/x-ndjson", pull, context);
  */

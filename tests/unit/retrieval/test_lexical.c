@@ -44,8 +44,8 @@ START_TEST(pairs_and_words)
 }
 END_TEST
 
-static const char *const texts[] = {"怎么申请退货", "退货要多久", "花呗怎么还款", "今天天气不错", "退货退款退货", "iPhone 15 价格",
-                                    "退", "天气 weather"};
+static const char *const texts[] = {"怎么申请退货", "退货要多久",     "花呗怎么还款", "今天天气不错",
+                                    "退货退款退货", "iPhone 15 价格", "退",           "天气 weather"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
 /* BM25 of a text for a query, by the formula. */

@@ -118,8 +118,9 @@ static void check_clusters(const struct sb_clusters *clusters, const float *v)
         const struct sb_cluster *cluster = &clusters->items[c];
         const uint32_t *members = clusters->members + cluster->end - cluster->size;
         double best = -2, medoids = -2;
-        ck_assert(c == 0 || cluster[-1].size > cluster->size ||
-                  (cluster[-1].size == cluster->size && clusters->members[cluster[-1].end - cluster->size] < members[0]));
+        ck_assert(
+            c == 0 || cluster[-1].size > cluster->size ||
+            (cluster[-1].size == cluster->size && clusters->members[cluster[-1].end - cluster->size] < members[0]));
         for (size_t i = 0; i < cluster->size; i++) {
             double sum = 0;
             ck_assert(i == 0 || members[i - 1] < members[i]);
