@@ -5,22 +5,43 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MAPPED_FROM = 4 << 20, FIRST_SIZE = 4096 };
+enum { MAPPED_FROM = 4 << 20, FIRST_SIZE = 4096, HUGE_PAGE = 2 << 20 };
 
-/* Doubling touches no new page until it is used. Huge pages: a search walks all of it, and would spend a third of its time
-   looking up small ones. */
+/* Zeros at a multiple of a huge page, MAP_FAILED if there are none. size: a multiple too. */
+static void *map_aligned(size_t size)
+{
+    char *wide = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (wide == MAP_FAILED)
+        return MAP_FAILED;
+    size_t before = (HUGE_PAGE - (uintptr_t)wide % HUGE_PAGE) % HUGE_PAGE;
+    if (before)
+        munmap(wide, before);
+    if (before < HUGE_PAGE)
+        munmap(wide + before + size, HUGE_PAGE - before);
+    /* a wish: a search walks all of it, and spends a third of its time looking up small pages */
+    madvise(wide + before, size, MADV_HUGEPAGE);
+    return wide + before;
+}
+
+/* mremap would move the pages, but to any address, where huge ones fall apart. */
+static void move(char *to, const struct sb_region *region)
+{
+    char *from = region->data;
+    for (size_t at = 0; at < region->size; at += HUGE_PAGE) {
+        size_t some = region->size - at < HUGE_PAGE ? region->size - at : HUGE_PAGE;
+        memcpy(to + at, from + at, some);
+        if (region->is_mapped)
+            madvise(from + at, some, MADV_DONTNEED);
+    }
+}
+
 static bool map(struct sb_region *region, size_t size)
 {
-    void *data = region->is_mapped ? mremap(region->data, region->size, size, MREMAP_MAYMOVE)
-                                   : mmap(NULL, size, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *data = map_aligned(size);
     if (data == MAP_FAILED)
         return false;
-    madvise(data, size, MADV_HUGEPAGE); /* a wish */
-    if (!region->is_mapped && region->size)
-        memcpy(data, region->data, region->size);
-    if (!region->is_mapped)
-        free(region->data);
+    move(data, region);
+    sb_region_free(region);
     *region = (struct sb_region){data, size, true};
     return true;
 }

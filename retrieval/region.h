@@ -1,6 +1,7 @@
 /*
- * Memory that grows without being copied and whose unused part costs nothing: large pieces are mapped, and moved by the
- * kernel when they grow. Only retrieval/ includes this.
+ * Memory that grows and whose unused part costs nothing: large pieces are mapped, in huge pages where the kernel has them.
+ * Growing copies, but gives the old memory back while it does, so that there is never twice as much. Only retrieval/
+ * includes this.
  */
 #ifndef SB_RETRIEVAL_REGION_H
 #define SB_RETRIEVAL_REGION_H
