@@ -106,9 +106,11 @@ void sb_handle_collection_create(struct sb_request *request)
             return;
         }
     }
-    c->model = sb_request_model(request, name);
-    if (c->model)
-        sb_request_later(request, create);
+    struct sb_model *model = sb_request_model(request, name);
+    if (!model)
+        return; /* answered: the state may be gone */
+    c->model = model;
+    sb_request_later(request, create);
 }
 
 /* ---- describe, list, drop ---- */

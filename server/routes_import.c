@@ -444,15 +444,19 @@ static void trim_text(struct import *m)
 
 /* ---- the parsing step ---- */
 
+/* False: the request has been answered, and with it the import may be gone. */
 static bool begin(struct import *m)
 {
-    if (!m->model)
-        m->model = sb_collection_model(m->request);
-    if (m->model && (m->text.failed || m->request->body.failed)) {
-        sb_request_problem(m->request, SB_PROBLEM_STOPPING, NULL, "no memory for the import");
-        return false;
+    if (!m->model) {
+        struct sb_model *model = sb_collection_model(m->request);
+        if (!model)
+            return false;
+        m->model = model;
     }
-    return m->model != NULL;
+    if (!m->text.failed && !m->request->body.failed)
+        return true;
+    sb_request_problem(m->request, SB_PROBLEM_STOPPING, NULL, "no memory for the import");
+    return false;
 }
 
 /* The piece is in batches: on to the next one, or to the end. */

@@ -48,9 +48,10 @@ void sb_handle_reembed(struct sb_request *request)
         sb_request_parse_failed(request, &parse);
         return;
     }
-    request->state = sb_request_model(request, name);
-    if (!request->state)
-        return;
+    struct sb_model *model = sb_request_model(request, name);
+    if (!model)
+        return; /* answered: the request may be gone */
+    request->state = model;
     request->free_state = release_model;
     sb_request_later(request, begin);
 }
