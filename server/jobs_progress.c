@@ -171,6 +171,10 @@ static void on_done(struct sb_job_run *run, cJSON *json)
     if (run->gate == SB_GATE_NONE)
         return;
     bool better = run->gate == SB_GATE_PASSED;
+    if (better && isnan(number(gate, "after", NAN))) {
+        store(run, "warn", NULL, "Nothing was measured by which the fine-tuned model could be compared with its base");
+        return;
+    }
     snprintf(run->gate_text, sizeof run->gate_text, "The fine-tuned model %s the evaluation: %.80s was %.6g, is %.6g%s",
              better ? "passed" : "did not pass", text_of(gate, "metric", "the measure"), number(gate, "before", NAN),
              number(gate, "after", NAN), better ? "" : "; it is not served");

@@ -553,6 +553,19 @@ def test_switching_under_load_mixes_nothing_up(tuner, tuned):
     assert min(seen.values()) > 10, seen
 
 
+# ---- the real trainer ----
+
+def test_simbert_trains(launch):
+    server = launch(models=(("tiny", TINY_DIR),))
+    lines = [json.dumps({"text": f"天地人{n}", "synonyms": [f"人地天{n}", "地天人"]}) for n in range(12)]
+    job = server.post("/v1/fine_tuning/jobs", {
+        "model": "tiny", "training_file": upload(server, "\n".join(lines).encode()), "seed": 1,
+        "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 4}}}}).json()
+    done = wait_for(server, job["id"], "succeeded", "failed")
+    assert done["status"] == "succeeded" and done["trained_tokens"] > 0, done["error"]
+    assert vector(server, done["fine_tuned_model"])[1] != vector(server, "tiny")[1]
+
+
 # ---- the OpenAI SDK ----
 
 def test_openai_sdk(tuner):
