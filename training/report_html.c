@@ -38,7 +38,7 @@ static const char style[] =
     ".example{border-top:1px solid var(--line);padding:12px 0}.example:first-of-type{border-top:0;padding-top:0}\n"
     ".example p{font-size:17px;font-weight:600;margin:0 0 6px}\n"
     ".sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:8px 28px}\n"
-    "ol,ul{margin:2px 0 0;padding-left:22px}li.new{font-weight:600}\n"
+    "ol,ul{margin:2px 0 0;padding-left:22px}li.new::marker{color:var(--blue);font-weight:700}\n"
     ".side{color:var(--muted);font-size:13px}.side+ol{color:var(--ink)}\n"
     "pre{margin:0;padding:14px;background:#f5f6f8;border-radius:6px;overflow:auto;font-size:13px}\n"
     "@media print{body{background:#fff}header,section,details{border:0;padding:8px 0}}\n";
@@ -117,30 +117,55 @@ static const char *class_of(const char *measure, double change)
     return better > 0 ? "good" : better < 0 ? "bad" : "";
 }
 
-static void put_gate(struct sb_buffer *out, const struct sb_report *report)
+static const struct sb_report_measure *find_measure(const struct sb_report_evaluation *evaluation, const char *name)
 {
-    double change = report->gate.after - report->gate.before;
-    const char *class = class_of(report->gate.metric, change);
+    for (size_t i = 0; i < evaluation->count; i++)
+        if (strcmp(evaluation->measures[i].name, name) == 0)
+            return &evaluation->measures[i];
+    return NULL;
+}
+
+static void put_change(struct sb_buffer *out, const char *name, double before, double after)
+{
+    const char *class = class_of(sb_report_measure_of(name), after - before);
     sb_buffer_format(out, "<p class=\"verdict %s\">%s: ", class,
                      *class == 'g' ? "Better" : *class == 'b' ? "Worse" : "Trained");
-    put(out, report->gate.metric);
+    put(out, name);
     sb_buffer_text(out, " ");
-    put_number(out, report->gate.before);
+    put_number(out, before);
     sb_buffer_text(out, " → ");
-    put_number(out, report->gate.after);
-    sb_buffer_format(out, " (%+.4f)</p>\n", change);
-    if (!report->gate.passed)
-        sb_buffer_text(out, "<p class=\"note\">It did not pass the gate of its recipe.</p>\n");
-    if (report->measured_on_training_data)
-        sb_buffer_text(out, "<p class=\"note\">Measured on part of the training data: what it has learnt by heart counts. "
-                            "Examples that it was not trained on tell more.</p>\n");
+    put_number(out, after);
+    sb_buffer_format(out, " (%+.4f)</p>\n", after - before);
+}
+
+/* What decides, or where that was not measured the first measure of which it is known what is better; false: neither is there. */
+static bool put_judgement(struct sb_buffer *out, const struct sb_report *report)
+{
+    const struct sb_report_evaluation *before = &report->evaluations[0],
+                                      *after = &report->evaluations[report->evaluation_count ? report->evaluation_count - 1 : 0];
+    if (*report->gate.metric && isfinite(report->gate.after - report->gate.before)) {
+        put_change(out, report->gate.metric, report->gate.before, report->gate.after);
+        return true;
+    }
+    for (size_t i = 0; i < before->count; i++) {
+        const struct sb_report_measure *m = find_measure(after, before->measures[i].name);
+        if (!m || m == &before->measures[i] || direction_of(sb_report_measure_of(m->name)) == 0)
+            continue;
+        put_change(out, m->name, before->measures[i].value, m->value);
+        return true;
+    }
+    return false;
 }
 
 static void put_verdict(struct sb_buffer *out, const struct sb_report *report)
 {
     static const char *const words[] = {"Training", "Trained", "Stopped", "Failed"};
-    if (report->result == SB_REPORT_SUCCEEDED && isfinite(report->gate.after - report->gate.before) && *report->gate.metric) {
-        put_gate(out, report);
+    if (report->result == SB_REPORT_SUCCEEDED && put_judgement(out, report)) {
+        if (!report->gate.passed)
+            sb_buffer_text(out, "<p class=\"note\">It did not pass the gate of its recipe.</p>\n");
+        if (report->measured_on_training_data)
+            sb_buffer_text(out, "<p class=\"note\">Measured on part of the training data: what it has learnt by heart counts. "
+                                "Examples that it was not trained on tell more.</p>\n");
         return;
     }
     sb_buffer_format(out, "<p class=\"verdict %s\">%s", report->result == SB_REPORT_FAILED ? "bad" : "",
@@ -232,14 +257,6 @@ const char *sb_report_measure_of(const char *name)
 {
     const char *dot = strrchr(name, '.');
     return dot ? dot + 1 : name;
-}
-
-static const struct sb_report_measure *find_measure(const struct sb_report_evaluation *evaluation, const char *name)
-{
-    for (size_t i = 0; i < evaluation->count; i++)
-        if (strcmp(evaluation->measures[i].name, name) == 0)
-            return &evaluation->measures[i];
-    return NULL;
 }
 
 /* "pairs.dev" of "pairs.dev.spearman"; 0 for a name without a dot. */
@@ -345,8 +362,8 @@ static void put_examples(struct sb_buffer *out, const struct sb_report *report)
             put_side(out, "After", e->after, e->after_count, e->before, e->before_count);
         sb_buffer_text(out, "</div></div>\n");
     }
-    sb_buffer_text(out, "<p class=\"note\">Sampled, the nearest first, with the cosine to the text. Bold: not among those "
-                        "before.</p></section>\n");
+    sb_buffer_text(out, "<p class=\"note\">Sampled, the nearest first, with the cosine to the text. A blue number: not "
+                        "among those before.</p></section>\n");
 }
 
 /* ---- What is folded away ---- */

@@ -369,6 +369,19 @@ START_TEST(the_verdict)
 }
 END_TEST
 
+/* What decides was not measured: the first measure of which it is known what is better. */
+START_TEST(the_verdict_by_another_measure)
+{
+    report.result = SB_REPORT_SUCCEEDED;
+    for (int after = 0; after < 2; after++) {
+        sb_report_evaluation(&report, 5, false);
+        sb_report_measure(&report, "a.distinct_2", after);
+        sb_report_measure(&report, "a.nll", 2 - after);
+    }
+    ck_assert_ptr_nonnull(strstr(page(), "good\">Better: a.nll 2.0000 → 1.0000 (-1.0000)"));
+}
+END_TEST
+
 START_TEST(the_table_says_better_and_worse)
 {
     sb_report_evaluation(&report, 0, false);
@@ -447,6 +460,7 @@ int main(void)
     tcase_add_test(test, the_page_stands_alone);
     tcase_add_test(test, an_empty_report_is_a_page);
     tcase_add_loop_test(test, the_verdict, 0, sizeof verdicts / sizeof *verdicts);
+    tcase_add_test(test, the_verdict_by_another_measure);
     tcase_add_test(test, the_table_says_better_and_worse);
     tcase_add_test(test, a_page_has_a_bound);
     tcase_add_test(test, files_are_saved);
