@@ -206,7 +206,9 @@ void sb_job_progress_line(void *context, const char *text, size_t size)
     }
     const char *name = text_of(json, "event", "");
     for (size_t i = 0; i < sizeof events / sizeof *events; i++)
-        if (strcmp(name, events[i].name) == 0)
-            events[i].take(run, json);
+        if (strcmp(name, events[i].name) == 0) {
+            events[i].take(run, json); /* may take the name out of json */
+            break;
+        }
     cJSON_Delete(json);
 }
