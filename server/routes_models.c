@@ -1,4 +1,5 @@
 /* The models served: list, describe, delete; and their aliases. What changes the disk runs on background threads. */
+#include "base/file.h"
 #include "server/embedding.h"
 #include "server/model_folders.h"
 #include "server/parse.h"
@@ -88,6 +89,8 @@ static enum sb_status delete_model(struct sb_server *server, const char *name, s
     if (!origin.fine_tuned)
         status = sb_fail(error, SB_CONFLICT, "model \"%s\" belongs to this server's start; only fine-tuned ones can be deleted",
                          name);
+    else if (!sb_folder_exists(origin.dir)) /* its job has just ended: see server/jobs_publish.c */
+        status = sb_fail(error, SB_CONFLICT, "model \"%s\" is not at its place %s yet; try again", name, origin.dir);
     if (status == SB_OK)
         status = check_collections(server, model, error);
     if (status == SB_OK)
