@@ -150,7 +150,8 @@ static bool search_graph(struct sb_ann *ann, struct sb_hits *heaps, size_t limit
                          const struct sb_score_kernels *kernels, const struct sb_queries *queries,
                          const struct sb_search *search, double kept)
 {
-    size_t candidates = candidates_for(search->top_k, kept), least = search->top_k < index->live ? search->top_k : index->live;
+    size_t candidates = candidates_for(search->top_k, kept),
+           least = search->top_k < index->live ? search->top_k : index->live;
     struct sb_hit *found = malloc(candidates * sizeof *found);
     bool good = found != NULL;
     for (size_t q = 0; good && q < queries->count; q++) {

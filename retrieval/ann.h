@@ -37,7 +37,7 @@ struct sb_ann {
     struct sb_region moved_bits; /* a bit a row */
     /* Only the worker: */
     bool file_tried;
-    size_t unsaved; /* nodes added or linked anew since the file was written */
+    size_t unsaved;   /* nodes added or linked anew since the file was written */
     int64_t saved_at; /* sb_now_ns() */
 };
 

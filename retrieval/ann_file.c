@@ -66,9 +66,8 @@ static struct header header_for(const struct sb_collection *c)
 static bool fits(const struct header *h, const struct sb_collection *c)
 {
     return memcmp(h->magic, magic, sizeof magic) == 0 && h->format == FORMAT && h->vectors == c->info.vectors &&
-           h->dimensions == (uint32_t)c->info.dimensions && h->key == c->key &&
-           h->created_at == c->info.created_at && h->generation >= 0 &&
-           strncmp(h->model_hash, c->info.model_hash, sizeof h->model_hash) == 0;
+           h->dimensions == (uint32_t)c->info.dimensions && h->key == c->key && h->created_at == c->info.created_at &&
+           h->generation >= 0 && strncmp(h->model_hash, c->info.model_hash, sizeof h->model_hash) == 0;
 }
 
 int64_t sb_ann_file_generation(const struct sb_store *store, const struct sb_collection *c)

@@ -56,10 +56,11 @@ static enum sb_status check_structure(struct checking *c, struct sb_error *error
 /* ---- sentences ---- */
 
 /* sb_row_check's columns first, for either of the columns that may hold the vector. */
-static const char row_sql[] = "SELECT sequence, sentences.id, text, metadata, CASE collections.current WHEN 0 THEN vector ELSE "
-                              "other_vector END, collection, vector, other_vector, sentences.generation,"
-                              " sentences.run"
-                              " FROM sentences LEFT JOIN collections ON collections.id = collection ";
+static const char row_sql[] =
+    "SELECT sequence, sentences.id, text, metadata, CASE collections.current WHEN 0 THEN vector ELSE "
+    "other_vector END, collection, vector, other_vector, sentences.generation,"
+    " sentences.run"
+    " FROM sentences LEFT JOIN collections ON collections.id = collection ";
 enum { COLUMN_COLLECTION = 5, COLUMN_VECTOR, COLUMN_OTHER, COLUMN_GENERATION, COLUMN_RUN };
 
 static struct sb_collection *with_key(const struct sb_store *store, int64_t key)
@@ -72,7 +73,8 @@ static struct sb_collection *with_key(const struct sb_store *store, int64_t key)
 
 static enum sb_status copy_row(struct checking *c, sqlite3_stmt *row, struct sb_error *error)
 {
-    static const int columns[] = {0, COLUMN_COLLECTION, 1, 2, 3, COLUMN_VECTOR, COLUMN_GENERATION, COLUMN_OTHER, COLUMN_RUN};
+    static const int columns[] = {0,         COLUMN_COLLECTION, 1, 2, 3, COLUMN_VECTOR, COLUMN_GENERATION, COLUMN_OTHER,
+                                  COLUMN_RUN};
     for (int i = 0; i < (int)(sizeof columns / sizeof *columns); i++)
         sqlite3_bind_value(c->insert, i + 1, sqlite3_column_value(row, columns[i]));
     int code = sqlite3_step(c->insert);
@@ -155,8 +157,8 @@ static enum sb_status take_all(struct checking *c, struct sb_error *error)
     int64_t next = 0, last = last_sequence(c->store);
     sqlite3_stmt *probe = NULL;
     char line[512];
-    int code = sqlite3_prepare_v2(c->store->db, "SELECT length(vector) FROM sentences WHERE sequence = ?", -1, &probe,
-                                  NULL);
+    int code =
+        sqlite3_prepare_v2(c->store->db, "SELECT length(vector) FROM sentences WHERE sequence = ?", -1, &probe, NULL);
     enum sb_status status = code == SQLITE_OK ? SB_OK : sb_sqlite_fail(c->store, code, "reading sentences", error);
     while (status == SB_OK && next >= 0 && next <= last) {
         int64_t from = next;
@@ -213,7 +215,8 @@ static enum sb_status copy_all(void *context, struct sb_error *error)
         c,
         "SELECT id, name, model_name, model_hash, dimensions, created_at, vectors, search, generation, current,"
         " target_name, target_hash, target_dimensions, run FROM collections",
-        "INSERT INTO collections (id, name, model_name, model_hash, dimensions, created_at, vectors, search, generation,"
+        "INSERT INTO collections (id, name, model_name, model_hash, dimensions, created_at, vectors, search, "
+        "generation,"
         " current, target_name, target_hash, target_dimensions, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
         " ?)",
         14, error);
@@ -249,8 +252,8 @@ static bool rename_database(const char *from, const char *to)
 static enum sb_status put_in_place(const char *path, const char *fresh, struct sb_error *error)
 {
     char *damaged = NULL;
-    bool good = asprintf(&damaged, "%s.damaged", path) >= 0 && rename_database(path, damaged) &&
-                rename_database(fresh, path);
+    bool good =
+        asprintf(&damaged, "%s.damaged", path) >= 0 && rename_database(path, damaged) && rename_database(fresh, path);
     free(damaged);
     return good ? SB_OK : sb_fail(error, SB_IO, "%s: can not be replaced by %s: %s", path, fresh, strerror(errno));
 }
@@ -302,10 +305,10 @@ static enum sb_status check_open(struct checking *c, bool wants_repair, struct s
     if (status == SB_OK)
         status = take_all(c, error);
     if (status == SB_OK && c->result->problems > 0)
-        status = wants_repair ? repair(c, error)
-                              : sb_fail(error, SB_CORRUPT, "%s: %lld problems; %lld sentences are intact",
-                                        c->store->path, (long long)c->result->problems,
-                                        (long long)c->result->sentences);
+        status = wants_repair
+                     ? repair(c, error)
+                     : sb_fail(error, SB_CORRUPT, "%s: %lld problems; %lld sentences are intact", c->store->path,
+                               (long long)c->result->problems, (long long)c->result->sentences);
     free(c->vector);
     return status;
 }

@@ -9,14 +9,16 @@
 #include <queue>
 #include <vector>
 
-namespace {
+namespace
+{
 
 /* Links of a node above the lowest level (twice as many there), and candidates while a node is linked: recall above 0.98 at
    a million rows, see bench/README.md. */
 const size_t links = 16, candidates_linking = 120, first_capacity = 1024;
 
 /* Elements are row numbers; their distance comes from the matrix. */
-class row_space : public hnswlib::SpaceInterface<float> {
+class row_space : public hnswlib::SpaceInterface<float>
+{
   public:
     row_space(const sb_matrix *m, const sb_score_kernels *k) : matrix(m), kernels(k)
     {
@@ -63,7 +65,8 @@ struct before_first {
     }
 };
 /* The best candidate first; the worst result first. */
-using best_first = std::priority_queue<std::pair<float, uint32_t>, std::vector<std::pair<float, uint32_t>>, behind_first>;
+using best_first =
+    std::priority_queue<std::pair<float, uint32_t>, std::vector<std::pair<float, uint32_t>>, behind_first>;
 using worst_first =
     std::priority_queue<std::pair<float, uint32_t>, std::vector<std::pair<float, uint32_t>>, before_first>;
 
@@ -78,7 +81,8 @@ struct sb_graph {
     hnsw index;
 };
 
-namespace {
+namespace
+{
 
 uint32_t row_of(const hnsw &index, uint32_t node)
 {
@@ -88,7 +92,8 @@ uint32_t row_of(const hnsw &index, uint32_t node)
 }
 
 /* A query on its way through the graph. Scores are similarities: higher is nearer. */
-class walk {
+class walk
+{
   public:
     walk(sb_graph *g, const sb_queries *q, size_t number) : graph(g), queries(q), query(number)
     {
@@ -273,10 +278,12 @@ bool sb_graph_write(const sb_graph *graph, bool (*put)(void *, const void *, siz
     return good;
 }
 
-namespace {
+namespace
+{
 
 /* Bytes that are read and not trusted. */
-class reader {
+class reader
+{
   public:
     reader(const void *bytes, size_t size) : at(static_cast<const uint8_t *>(bytes)), left(size)
     {

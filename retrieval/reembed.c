@@ -204,7 +204,8 @@ static bool batch_take(struct batch *b, sqlite3_stmt *row)
                                    .text = (const char *)sqlite3_column_text(row, 3),
                                    .text_size = (size_t)sqlite3_column_bytes(row, 3),
                                    .metadata = (const char *)sqlite3_column_text(row, 4)};
-    char *memory = sentence.id && sentence.text && sentence.metadata ? malloc(sb_sentence_strings_size(&sentence)) : NULL;
+    char *memory =
+        sentence.id && sentence.text && sentence.metadata ? malloc(sb_sentence_strings_size(&sentence)) : NULL;
     if (!memory)
         return false;
     sb_sentence_copy(&b->sentences[b->n], &sentence, memory);
@@ -299,8 +300,8 @@ static enum sb_status write_change(void *context, struct sb_error *error)
 }
 
 /* The collection as it will be, with the new vectors in memory; nobody else sees it. */
-static enum sb_status load_changed(struct sb_store *store, const struct sb_collection *c, struct sb_collection **changed,
-                                   struct sb_error *error)
+static enum sb_status load_changed(struct sb_store *store, const struct sb_collection *c,
+                                   struct sb_collection **changed, struct sb_error *error)
 {
     const struct sb_reembedding *r = &c->reembedding;
     struct sb_collection_info info = c->info;

@@ -10,7 +10,8 @@ enum { MAPPED_FROM = 4 << 20, FIRST_SIZE = 4096, HUGE_PAGE = 2 << 20 };
 /* Zeros at a multiple of a huge page, MAP_FAILED if there are none. size: a multiple too. */
 static void *map_aligned(size_t size)
 {
-    char *wide = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *wide =
+        mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (wide == MAP_FAILED)
         return MAP_FAILED;
     size_t before = (HUGE_PAGE - (uintptr_t)wide % HUGE_PAGE) % HUGE_PAGE;

@@ -105,8 +105,8 @@ static void fill(struct sb_store *store, size_t n, size_t dimensions)
         for (size_t i = 0; i < count; i++) {
             snprintf(ids[i], sizeof ids[i], "%zu", first + i);
             normal_vector(vectors + i * dimensions, first + i, dimensions);
-            all[i] = (struct sb_sentence){
-                .id = ids[i], .text = text, .text_size = 60, .vector = vectors + i * dimensions};
+            all[i] =
+                (struct sb_sentence){.id = ids[i], .text = text, .text_size = 60, .vector = vectors + i * dimensions};
         }
         ck_assert_int_eq(sb_store_upsert(store, "c", hash, all, count, NULL, NULL, NULL), SB_OK);
     }
