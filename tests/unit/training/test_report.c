@@ -231,7 +231,7 @@ START_TEST(json_comes_back)
     const char *first = json_of(&report);
     ck_assert_msg(sb_report_from_json(&again, first, strlen(first), &error) == SB_OK, "%s", error.message);
     sb_report_set(&again.recipe, report.recipe, &again); /* white space is not kept */
-    ck_assert_str_eq(json_of(&again), first);
+    ck_assert_int_eq(strcmp(json_of(&again), first), 0); /* too long for a message */
 }
 END_TEST
 
@@ -246,7 +246,7 @@ START_TEST(an_interruption_leaves_no_trace)
         add_step(&report, i, 1 / (double)i);
         add_step(&again, i, 1 / (double)i);
     }
-    ck_assert_str_eq(json_of(&again), json_of(&report));
+    ck_assert_int_eq(strcmp(json_of(&again), json_of(&report)), 0);
 }
 END_TEST
 
