@@ -220,24 +220,37 @@ def test_odd_names_are_values(pair, name):
         assert (found["id"], found["text"], found["metadata"]) == (id, id, {"'": '"\\'})
 
 
+def follow(server, name, count):
+    """Reads pages, each from behind the last sentence of the one before, until so many are seen."""
+    seen, after, end = [], None, time.monotonic() + 100
+    while len(seen) < count and time.monotonic() < end:
+        parameters = {"limit": 1000} if after is None else {"limit": 1000, "after": after}
+        page = server.get(f"/v1/collections/{name}/sentences", params=parameters).json()["data"]
+        seen += [item["id"] for item in page]
+        after = seen[-1] if seen else None
+    return seen
+
+
 def test_writers_of_both_lose_nothing(pair, name):
-    failures = []
+    """Nor does one who follows what they write: sentences come into sight in the order of their sequence."""
+    failures, rounds, size = [], 4, 2000
 
     def write(server, first):
-        for i in range(10):
-            try:
-                put(server, name, [f"句子{first + 20 * i + j}" for j in range(20)], first=first + 20 * i)
-                put(server, name, ["共同的"] * 5, first=10000)  # ids that both write
-            except AssertionError as error:
-                failures.append(error)
+        try:
+            for i in range(rounds):
+                put(server, name, [f"句子{j}" for j in range(size)], first=first + size * i)
+        except AssertionError as error:
+            failures.append(error)
 
-    threads = [threading.Thread(target=write, args=(server, 1000 * i)) for i, server in enumerate(pair)]
+    threads = [threading.Thread(target=write, args=(server, 100000 * i)) for i, server in enumerate(pair)]
     for thread in threads:
         thread.start()
+    seen = follow(pair[0], name, 2 * rounds * size)
     for thread in threads:
         thread.join()
     assert not failures
-    assert pair[0].get(f"/v1/collections/{name}/count").json() == {"count": 405}
+    assert pair[1].get(f"/v1/collections/{name}/count").json() == {"count": 2 * rounds * size}
+    assert len(seen) == len(set(seen)) == 2 * rounds * size
 
 
 def test_the_database_restarts(postgres, pair, name):
@@ -301,7 +314,7 @@ def test_the_units(postgres):
         pytest.skip("the unit tests are not built")
     done = subprocess.run([program], cwd=ROOT, env={**os.environ, "SIMBERT_TEST_POSTGRES": postgres.url},
                           capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and "Checks: 4" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "Checks: 5" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_bad_url_is_refused_without_its_password(replica):

@@ -5,6 +5,7 @@
 #include "tests/unit/retrieval/fixture.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <unistd.h>
 
 enum { ROWS = 4000, D = 32, QUERIES = 40, FROM = 1000, TOP = 10 };
@@ -154,6 +155,46 @@ START_TEST(vectors_come_back_bit_for_bit)
 }
 END_TEST
 
+enum { BATCH = 500, BATCHES = 10 };
+
+/* As another process would: with a store of its own. */
+static void *write_batches(void *argument)
+{
+    const size_t *first = argument;
+    struct sb_store *store;
+    ck_assert_int_eq(sb_store_open(&store, getenv(database), NULL, NULL), SB_OK);
+    for (size_t i = 0; i < BATCHES; i++)
+        put_rows(store, *first + i * BATCH, *first + (i + 1) * BATCH);
+    sb_store_close(store);
+    return NULL;
+}
+
+/* Who reads on from the last sentence that was there misses none, though two write. */
+START_TEST(sentences_come_into_sight_in_their_order)
+{
+    struct sb_store *store = open_filled(SB_SEARCH_EXACT);
+    pthread_t writers[2];
+    size_t firsts[2] = {100000, 200000}, seen = 0;
+    char after[24] = "3999";
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&writers[i], NULL, write_batches, &firsts[i]), 0);
+    for (int i = 0; i < 5000 && seen < 2 * BATCHES * BATCH; i++) {
+        struct sb_sentences page;
+        ck_assert_int_eq(sb_store_scroll(store, "c", after, 1000, &page, NULL), SB_OK);
+        if (page.count > 0)
+            snprintf(after, sizeof after, "%s", page.items[page.count - 1].id);
+        seen += page.count;
+        sb_sentences_free(&page);
+        usleep(1000);
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(writers[i], NULL);
+    ck_assert_uint_eq(seen, 2 * BATCHES * BATCH);
+    ck_assert_int_eq(sb_store_drop(store, "c", NULL), SB_OK);
+    sb_store_close(store);
+}
+END_TEST
+
 /* Nobody listens on port 1. */
 START_TEST(a_database_that_is_away)
 {
@@ -184,6 +225,7 @@ int main(void)
     if (getenv(database)) {
         tcase_add_test(tests, vectors_come_back_bit_for_bit);
         tcase_add_test(tests, an_exact_collection_gets_none);
+        tcase_add_test(tests, sentences_come_into_sight_in_their_order);
         tcase_add_test(tests, a_large_collection_gets_an_index);
     }
     suite_add_tcase(suite, tests);
