@@ -14,7 +14,7 @@ namespace
 
 /* Links of a node above the lowest level (twice as many there), and candidates while a node is linked: recall above 0.98 at
    a million rows, see bench/README.md. */
-const size_t links = 16, candidates_linking = 120, first_capacity = 1024;
+constexpr size_t links = 16, candidates_linking = 120, first_capacity = 1024;
 
 /* Elements are row numbers; their distance comes from the matrix. */
 class row_space : public hnswlib::SpaceInterface<float>
@@ -148,7 +148,7 @@ class walk
     }
 
   private:
-    static const size_t most = 2 * links;
+    static constexpr size_t most = 2 * links;
     sb_graph *graph;
     const sb_queries *queries;
     size_t query;

@@ -186,6 +186,8 @@ START_TEST(a_vector_too_large_for_f16_is_refused)
 }
 END_TEST
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which take memory of their own */
+#define MEASURES_MEMORY
 static void check_memory(size_t before, size_t count, size_t stored_size, const char *when)
 {
     double each = ((double)sb_memory_resident() - (double)before) / (double)count;
@@ -219,6 +221,7 @@ START_TEST(a_sentence_takes_little_more_than_its_vector)
     sb_store_close(store);
 }
 END_TEST
+#endif
 
 int main(void)
 {
@@ -230,7 +233,7 @@ int main(void)
     tcase_add_test(tests, odd_vectors_are_kept_or_refused);
     tcase_add_test(tests, the_nearest_are_found_in_every_form);
     tcase_add_test(tests, a_vector_too_large_for_f16_is_refused);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which take memory of their own */
+#ifdef MEASURES_MEMORY
     tcase_add_loop_test(tests, a_sentence_takes_little_more_than_its_vector, 0, 2);
 #endif
     suite_add_tcase(suite, tests);
