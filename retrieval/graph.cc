@@ -1,5 +1,7 @@
 #include "retrieval/graph.h"
 
+/* Without its prefetching, which reads a link past the end of a full list. */
+#define NO_MANUAL_VECTORIZATION
 #include <hnswlib/hnswlib.h>
 
 #include <algorithm>
