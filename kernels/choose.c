@@ -37,7 +37,7 @@ static const struct sb_linear_kernel *const plain_linear[SB_PACKED_DTYPES] = {[S
 
 /* What may be used: runs here and agrees with the plain kernels. Filled once. */
 static struct {
-    bool kernels[VARIANTS], linear[VARIANTS][SB_PACKED_DTYPES];
+    bool kernels[VARIANTS], linear[VARIANTS][SB_PACKED_DTYPES], attention_bf16;
 } trusted;
 static pthread_once_t checked = PTHREAD_ONCE_INIT;
 
@@ -63,6 +63,10 @@ static void check_all(void)
         for (size_t d = 0; d < SB_PACKED_DTYPES; d++)
             trusted.linear[i][d] = trust_linear(variants[i].linear[d]);
     }
+#if defined(__x86_64__)
+    const struct sb_attention_kernel *attention = &sb_attention_avx512_bf16;
+    trusted.attention_bf16 = attention->runs_here() && trust(attention->name, sb_attention_fault(attention));
+#endif
 }
 
 /* The last trusted variant; the plain one always is. */
@@ -164,4 +168,15 @@ const struct sb_linear_kernel *sb_linear_at(size_t index)
             if (trusted.linear[i][d] && index-- == 0)
                 return variants[i].linear[d];
     return index == 0 && openblas() ? &sb_linear_openblas_f32 : NULL;
+}
+
+const struct sb_attention_kernel *sb_attention_choose(const struct sb_kernels *kernels, enum sb_packed_dtype dtype)
+{
+    pthread_once(&checked, check_all);
+#if defined(__x86_64__)
+    if (dtype != SB_PACKED_F32 && kernels == &sb_kernels_avx512 && trusted.attention_bf16)
+        return &sb_attention_avx512_bf16;
+#endif
+    (void)kernels, (void)dtype;
+    return NULL;
 }

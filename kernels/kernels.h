@@ -141,6 +141,17 @@ static inline void sb_linear(float *y, size_t ld_y, const float *x, size_t ld_x,
     w->kernel->run(y, ld_y, x, ld_x, rows, w, bias, epilogue, scratch);
 }
 
+/* Attention in another arithmetic than float. */
+struct sb_attention_kernel {
+    const char *name; /* "avx512-bf16" */
+    bool (*runs_here)(void);
+    void (*run)(const struct sb_attention *a); /* rounds q, k, v and the probabilities; sums and softmax in float */
+};
+
+/* What goes with linear layers of this arithmetic: bfloat16 for bf16 and int8. NULL: kernels->attention is the best there is. It has no
+   step of its own, so it is for rows that are read whole and not continued. */
+const struct sb_attention_kernel *sb_attention_choose(const struct sb_kernels *kernels, enum sb_packed_dtype dtype);
+
 /* Bytes that x takes once it is converted, in any arithmetic. */
 size_t sb_linear_scratch(size_t rows, size_t in);
 

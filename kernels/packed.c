@@ -124,9 +124,15 @@ void sb_packed_unpack_row(float *row, const struct sb_packed *packed, size_t o)
     }
 }
 
-/* The widest vector pads keys and values to 16 floats; six rows of scores. */
+/* The widest vector pads keys and values to 16 floats; six rows of scores. In bfloat16 keys and values take half, but a rounded copy
+   of the keys, or of six rows of queries or probabilities, lies beside them. */
 size_t sb_attention_scratch(size_t keys, size_t key_size, size_t value_size)
 {
     size_t padded_keys = sb_round_up(keys, 16), padded_values = sb_round_up(value_size, 16);
-    return key_size * padded_keys + keys * padded_values + 6 * padded_keys;
+    size_t floats = key_size * padded_keys + keys * padded_values + 6 * padded_keys;
+    size_t pairs_of_key = (key_size + 1) / 2, rounded = keys * pairs_of_key;
+    rounded = rounded > 6 * pairs_of_key ? rounded : 6 * pairs_of_key;
+    rounded = rounded > 3 * padded_keys ? rounded : 3 * padded_keys;
+    size_t pairs = pairs_of_key * padded_keys + (keys + 1) / 2 * padded_values + 6 * padded_keys + rounded;
+    return floats > pairs ? floats : pairs;
 }

@@ -78,36 +78,49 @@ const char *sb_linear_fault(const struct sb_linear_kernel *kernel)
     return kernel->dtype == SB_PACKED_INT8 || fill_agrees(kernel, w) ? NULL : "fill";
 }
 
+enum { WIDTH_K = HEADS * KEY_SIZE, WIDTH_V = HEADS * VALUE_SIZE, SCRATCH = KEY_SIZE * 32 + KEYS * 32 + 9 * 32 };
+
+/* Queries, keys and values of one row, and how far each query sees. */
+struct attention_case {
+    float q[KEYS * WIDTH_K], k[KEYS * WIDTH_K], v[KEYS * WIDTH_V], scratch[SCRATCH];
+    int visible[KEYS];
+};
+
+static struct sb_attention attention_of(struct attention_case *c, float *out)
+{
+    fill(c->q, KEYS * WIDTH_K, 0.2f);
+    fill(c->k, KEYS * WIDTH_K, 0.5f);
+    fill(c->v, KEYS * WIDTH_V, 0.9f);
+    for (int i = 0; i < KEYS; i++)
+        c->visible[i] = i < 8 ? 8 : i + 1;
+    return (struct sb_attention){.q = c->q,
+                                 .k = c->k,
+                                 .v = c->v,
+                                 .out = out,
+                                 .ld_q = WIDTH_K,
+                                 .ld_k = WIDTH_K,
+                                 .ld_v = WIDTH_V,
+                                 .ld_out = WIDTH_V,
+                                 .queries = KEYS,
+                                 .keys = KEYS,
+                                 .heads = HEADS,
+                                 .key_size = KEY_SIZE,
+                                 .value_size = VALUE_SIZE,
+                                 .visible = c->visible,
+                                 .scratch = c->scratch};
+}
+
 static void run_attention(float *spans, float *step, const struct sb_kernels *kernels)
 {
-    enum { WIDTH_K = HEADS * KEY_SIZE, WIDTH_V = HEADS * VALUE_SIZE };
-    float q[KEYS * WIDTH_K], k[KEYS * WIDTH_K], v[KEYS * WIDTH_V], scratch[KEY_SIZE * 32 + KEYS * 32 + 6 * 32];
+    struct attention_case c;
+    struct sb_attention span = attention_of(&c, spans);
     const float *keys[KEYS], *values[KEYS];
-    int visible[KEYS];
-    fill(q, KEYS * WIDTH_K, 0.2f);
-    fill(k, KEYS * WIDTH_K, 0.5f);
-    fill(v, KEYS * WIDTH_V, 0.9f);
     for (int i = 0; i < KEYS; i++) {
-        visible[i] = i < 8 ? 8 : i + 1;
-        keys[i] = k + i * WIDTH_K;
-        values[i] = v + i * WIDTH_V;
+        keys[i] = c.k + i * WIDTH_K;
+        values[i] = c.v + i * WIDTH_V;
     }
-    kernels->attention(&(struct sb_attention){.q = q,
-                                              .k = k,
-                                              .v = v,
-                                              .out = spans,
-                                              .ld_q = WIDTH_K,
-                                              .ld_k = WIDTH_K,
-                                              .ld_v = WIDTH_V,
-                                              .ld_out = WIDTH_V,
-                                              .queries = KEYS,
-                                              .keys = KEYS,
-                                              .heads = HEADS,
-                                              .key_size = KEY_SIZE,
-                                              .value_size = VALUE_SIZE,
-                                              .visible = visible,
-                                              .scratch = scratch});
-    kernels->attention_step(&(struct sb_attention_step){.q = q,
+    kernels->attention(&span);
+    kernels->attention_step(&(struct sb_attention_step){.q = c.q,
                                                         .keys = keys,
                                                         .values = values,
                                                         .out = step,
@@ -115,7 +128,18 @@ static void run_attention(float *spans, float *step, const struct sb_kernels *ke
                                                         .heads = HEADS,
                                                         .key_size = KEY_SIZE,
                                                         .value_size = VALUE_SIZE,
-                                                        .scratch = scratch});
+                                                        .scratch = c.scratch});
+}
+
+const char *sb_attention_fault(const struct sb_attention_kernel *kernel)
+{
+    struct attention_case c;
+    float out[KEYS * WIDTH_V], expected[KEYS * WIDTH_V];
+    struct sb_attention span = attention_of(&c, expected);
+    sb_kernels_plain.attention(&span);
+    span.out = out;
+    kernel->run(&span);
+    return agree(out, expected, KEYS * WIDTH_V, 2e-2f) ? NULL : "attention"; /* bfloat16 has 8 bits */
 }
 
 static const char *attention_fault(const struct sb_kernels *kernels)

@@ -13,5 +13,6 @@
 /* NULL when the kernel agrees with the plain one, else the name of what does not: "linear", "fill", "attention", "transpose", ... */
 const char *sb_linear_fault(const struct sb_linear_kernel *kernel);
 const char *sb_kernels_fault(const struct sb_kernels *kernels);
+const char *sb_attention_fault(const struct sb_attention_kernel *kernel);
 
 #endif

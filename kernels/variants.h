@@ -12,6 +12,7 @@ extern const struct sb_kernels sb_kernels_vector128; /* any processor */
 #if defined(__x86_64__)
 extern const struct sb_kernels sb_kernels_avx2;
 extern const struct sb_kernels sb_kernels_avx512;
+extern const struct sb_attention_kernel sb_attention_avx512_bf16;
 #endif
 
 extern const struct sb_training_kernels sb_training_plain;

@@ -12,6 +12,7 @@
 
 #include "kernels/vector_rows.h"
 #include "kernels/vector_tile.h"
+#include "kernels/vector_transpose.h"
 
 SB_INLINE size_t whole_vectors(size_t n)
 {
@@ -28,16 +29,13 @@ static void tiles(float *c, size_t ld_c, const float *a, size_t ld_a, const floa
     }
 }
 
-/* transposed[key_size][ld_keys], the columns past `keys` zero. Reads along the keys: their rows are a power of two apart and
-   would fight for the same cache lines if they were read across. */
+/* transposed[key_size][ld_keys], the columns past `keys` zero. */
 static void lay_out_keys(float *transposed, size_t ld_keys, const float *k, size_t ld_k, size_t keys, size_t key_size)
 {
     if (keys < ld_keys)
         for (size_t d = 0; d < key_size; d++)
             vec_store(transposed + (d + 1) * ld_keys - SB_LANES, (vec){0});
-    for (size_t j = 0; j < keys; j++)
-        for (size_t d = 0; d < key_size; d++)
-            transposed[d * ld_keys + j] = k[j * ld_k + d];
+    vector_transpose(transposed, ld_keys, k, ld_k, keys, key_size);
 }
 
 static void lay_out_values(float *padded, size_t ld_values, const float *v, size_t ld_v, size_t keys, size_t value_size)

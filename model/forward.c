@@ -51,6 +51,13 @@ static int keys_seen(const struct sb_row *row, size_t token)
     return (int)(row->prefix > token + 1 ? row->prefix : token + 1);
 }
 
+/* A row that may go on, or whose tokens are looked at, gets the arithmetic of a step: the bits are to be the same. */
+static void (*attention_of(const struct sb_model *m, const struct sb_row *row))(const struct sb_attention *)
+{
+    bool only_vector = row->want == SB_WANT_VECTOR && !row->cache && !row->trace;
+    return only_vector && m->embedding_attention ? m->embedding_attention->run : m->kernels->attention;
+}
+
 static void attend_span(struct sb_session *s, const struct sb_row *row, const struct sb_place *place,
                         size_t first_query, size_t queries, bool last)
 {
@@ -59,7 +66,7 @@ static void attend_span(struct sb_session *s, const struct sb_row *row, const st
     const float *key_value = s->key_value + place->first_token * width;
     for (size_t i = 0; i < queries; i++)
         s->visible[i] = keys_seen(row, last ? s->outputs[first_query + i] - place->first_token : i);
-    s->model->kernels->attention(&(struct sb_attention){
+    attention_of(s->model, row)(&(struct sb_attention){
         .q = s->query + first_query * key_width,
         .k = key_value,
         .v = key_value + key_width,

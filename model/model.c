@@ -261,6 +261,8 @@ enum sb_status sb_model_open(struct sb_model **model, const char *dir, const str
     if (status == SB_OK)
         status = choose_dtype(m, options->dtype, error);
     if (status == SB_OK)
+        m->embedding_attention = sb_attention_choose(m->kernels, m->dtype);
+    if (status == SB_OK)
         status = sb_weights_open(&m->weights, dir, error);
     if (status == SB_OK)
         status = sb_tokenizer_open(&m->tokenizer, dir, error);

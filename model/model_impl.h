@@ -37,6 +37,7 @@ struct sb_model {
     struct sb_tokenizer *tokenizer;
     const struct sb_kernels *kernels;
     enum sb_packed_dtype dtype;
+    const struct sb_attention_kernel *embedding_attention; /* of rows that only become vectors; NULL: kernels->attention */
     struct sb_config config;
     struct sb_arena arena;
 

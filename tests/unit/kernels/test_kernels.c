@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 #include "base/dtype.h"
 #include "base/random.h"
+#include "kernels/packed.h"
 #include "kernels/self_check.h"
 #include "tests/unit/support.h"
 
@@ -316,6 +317,50 @@ START_TEST(attention_is_right)
 }
 END_TEST
 
+static void round_all(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = sb_bf16_float(sb_float_bf16(x[i]));
+}
+
+/* In bfloat16: queries, keys and values are rounded beforehand, so that only the probabilities' rounding (2^-9, relative) is left to
+   differ; a query gives the same bits alone. */
+START_TEST(attention_in_bf16_is_right)
+{
+    static const struct attention_case cases[] = {{1, 1, 1, 1, 1},      {1, 8, 8, 1, 1},    {2, 3, 5, 2, 1},
+                                                  {7, 12, 8, 4, 7},     {13, 64, 64, 2, 13}, {31, 5, 10, 3, 12},
+                                                  {33, 64, 64, 2, 0},   {65, 16, 17, 2, 20}, {130, 64, 64, 1, 130},
+                                                  {111, 80, 100, 1, 64}};
+    const struct sb_attention_kernel *kernel = sb_attention_choose(sb_kernels_choose(NULL, NULL), SB_PACKED_BF16);
+    ck_assert_ptr_null(sb_attention_choose(sb_kernels_choose(NULL, NULL), SB_PACKED_F32));
+    ck_assert_ptr_null(sb_attention_choose(sb_kernels_at(0), SB_PACKED_BF16));
+    for (size_t n = 0; kernel && n < sizeof cases / sizeof *cases; n++) {
+        struct attention_case c = cases[n];
+        size_t width_k = c.heads * c.key_size, width_v = c.heads * c.value_size, ld = width_k + width_v + 3;
+        float *q = random_floats(c.keys * width_k), *kv = random_floats(c.keys * ld);
+        float *out = malloc(c.keys * width_v * sizeof *out), *one = malloc(width_v * sizeof *one);
+        float *scratch = malloc(sb_attention_scratch(c.keys, c.key_size, c.value_size) * sizeof *scratch);
+        int *visible = malloc(c.keys * sizeof *visible);
+        round_all(q, c.keys * width_k);
+        round_all(kv, c.keys * ld);
+        for (size_t i = 0; i < c.keys; i++)
+            visible[i] = (int)(c.prefix > i + 1 ? c.prefix : i + 1);
+        struct sb_attention a = {q,       kv,      kv + width_k, out,        width_k,      ld,      ld,     width_v,
+                                 c.keys,  c.keys,  c.heads,      c.key_size, c.value_size, visible, scratch};
+        kernel->run(&a);
+        for (size_t i = 0; i < c.keys; i++) {
+            expected_attention(one, &a, i);
+            assert_close(out + i * width_v, one, width_v, 8e-3, kernel->name);
+            struct sb_attention alone = a;
+            alone.q = q + i * width_k, alone.out = one, alone.queries = 1, alone.visible = visible + i;
+            kernel->run(&alone);
+            ck_assert_int_eq(memcmp(one, out + i * width_v, width_v * sizeof *one), 0);
+        }
+        free(q), free(kv), free(out), free(one), free(scratch), free(visible);
+    }
+}
+END_TEST
+
 START_TEST(dot_scores_and_log_sum_exp_are_right)
 {
     const struct sb_kernels *kernels;
@@ -431,6 +476,7 @@ int main(void)
     tcase_add_test(tests, packed_rows_come_back);
     tcase_add_test(tests, layer_norm_is_right);
     tcase_add_test(tests, attention_is_right);
+    tcase_add_test(tests, attention_in_bf16_is_right);
     tcase_add_test(tests, dot_scores_and_log_sum_exp_are_right);
     tcase_add_test(tests, activations_keep_their_error_bounds);
     tcase_add_test(tests, a_variant_is_chosen_by_name_or_refused);
