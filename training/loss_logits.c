@@ -50,36 +50,42 @@ void sb_keep_logits(void *kept_logits, float *logits, size_t first, size_t count
     memcpy(kept->logits + first * kept->vocab_size, logits, count * kept->vocab_size * sizeof *logits);
 }
 
-/* What a row of probabilities must still be divided by, and the log of sum(exp(x)) in double: the divergence is a small
-   difference of two of those, which floats would lose. */
-struct normal {
-    double divisor, log_sum;
-};
-
-/* x[n] becomes softmax(x) * divisor. */
-static struct normal exponentials(const struct sb_kernels *kernels, float *x, size_t n)
+/* x[n] becomes softmax(x) times what is returned, which is 1 but for rounding. */
+static double exponentials(const struct sb_kernels *kernels, float *x, size_t n)
 {
     float largest, log_sum;
     kernels->log_sum_exp(&largest, &log_sum, x, n);
     kernels->training->exp_scale(x, n, largest + log_sum, 1);
-    double divisor = sum(x, n);
-    return (struct normal){divisor, (double)(largest + log_sum) + log(divisor)};
+    return sum(x, n);
 }
 
-/* sum(p (log p - log q)) = sum(p (clean - x)) - (log sum exp(clean) - log sum exp(x)); its gradient by x is q - p. */
+/* With d = x - clean: sum(p (log p - log q)) = log E[exp(d)] - E[d], both means over p in double. The same p stands in both, so what
+   its floats err is a relative error of the divergence, however small that is. Moved by the largest d against overflow. */
+static double divergence_of_row(const float *p, double divisor, const float *x, const float *clean, size_t n)
+{
+    double largest = -INFINITY, mean = 0, exponential = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, (double)x[i] - (double)clean[i]);
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)x[i] - (double)clean[i] - largest;
+        mean += (double)p[i] * d;
+        exponential += (double)p[i] * exp(d);
+    }
+    return log(exponential / divisor) - mean / divisor;
+}
+
+/* The gradient by x is q - p. */
 static void row_divergence(struct sb_kl_divergence *loss, float *x, const float *clean)
 {
     size_t n = loss->clean->vocab_size;
     float *p = loss->scratch;
-    double difference = 0, scale = loss->weight / loss->normaliser;
+    double scale = loss->weight / loss->normaliser;
     memcpy(p, clean, n * sizeof *p);
-    struct normal of_clean = exponentials(loss->kernels, p, n);
+    double of_clean = exponentials(loss->kernels, p, n);
+    loss->value += divergence_of_row(p, of_clean, x, clean, n) / loss->normaliser;
+    double of_x = exponentials(loss->kernels, x, n);
     for (size_t i = 0; i < n; i++)
-        difference += (double)p[i] * ((double)clean[i] - (double)x[i]);
-    struct normal of_x = exponentials(loss->kernels, x, n);
-    loss->value += (difference / of_clean.divisor - (of_clean.log_sum - of_x.log_sum)) / loss->normaliser;
-    for (size_t i = 0; i < n; i++)
-        x[i] = (float)(scale * ((double)x[i] / of_x.divisor - (double)p[i] / of_clean.divisor));
+        x[i] = (float)(scale * ((double)x[i] / of_x - (double)p[i] / of_clean));
 }
 
 void sb_kl_divergence(void *kl_divergence, float *logits, size_t first, size_t count)
