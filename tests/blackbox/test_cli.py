@@ -37,9 +37,11 @@ def objects(*arguments, **options):
 
 @contextlib.contextmanager
 def running(*arguments, **streams):
-    """A command that is talked to while it runs; ended by force when it hangs, so that a test fails instead of waiting."""
+    """A command that is talked to while it runs; ended by force when it hangs, so that a test fails instead of waiting. It heeds
+    SIGINT also where the tests run in the background of a shell, which ignores it."""
     streams.setdefault("stdout", subprocess.PIPE)
-    process = subprocess.Popen([SIMBERT, *map(str, arguments)], cwd=ROOT, stdin=subprocess.PIPE, **streams)
+    process = subprocess.Popen([SIMBERT, *map(str, arguments)], cwd=ROOT, stdin=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **streams)
     timer = threading.Timer(60, process.kill)
     timer.start()
     try:
@@ -97,7 +99,7 @@ def test_general_help_and_version():
     (["inspect"], ["directory"]),
     (["inspect", "a", "b"], ["directory"]),
     (["convert", "a"], ["SRC", "DST"]),
-    (["bench"], ["embed, paraphrase, tokenize, texts"]),
+    (["bench"], ["embed, paraphrase, train, tokenize, texts"]),
     (["bench", "nothing"], ["nothing"]),
     (["serve", "models"], ["models"]),
 ])

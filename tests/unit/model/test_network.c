@@ -136,18 +136,19 @@ struct experiment {
     float *dpooled, *gradients;
 };
 
-static struct experiment experiment_open(int family, bool recompute)
+/* The batch points into itself: an experiment stays where it is opened. */
+static void experiment_open(struct experiment *e, int family)
 {
-    struct experiment e = {.network = open_family(family), .tensors = golden_open("train/tiny-bert/batch.safetensors")};
-    batch_read(&e.batch, &e.tensors, "", 0, 4);
-    e.pass = new_pass(e.network, NULL, SB_PACKED_F32, recompute);
-    e.input = (struct sb_pass_input){.rows = e.batch.rows, .count = e.batch.count};
-    size_t count = e.batch.count * (size_t)sb_network_dimensions(e.network);
-    e.dpooled = zeros(count);
+    *e = (struct experiment){.network = open_family(family),
+                             .tensors = golden_open("train/tiny-bert/batch.safetensors")};
+    batch_read(&e->batch, &e->tensors, "", 0, 4);
+    e->pass = new_pass(e->network, NULL, SB_PACKED_F32, false);
+    e->input = (struct sb_pass_input){.rows = e->batch.rows, .count = e->batch.count};
+    size_t count = e->batch.count * (size_t)sb_network_dimensions(e->network);
+    e->dpooled = zeros(count);
     for (size_t i = 0; i < count; i++)
-        e.dpooled[i] = 0.05f * sinf((float)i);
-    e.gradients = zeros(sb_network_parameters(e.network)->size);
-    return e;
+        e->dpooled[i] = 0.05f * sinf((float)i);
+    e->gradients = zeros(sb_network_parameters(e->network)->size);
 }
 
 static void experiment_close(struct experiment *e)
@@ -206,7 +207,8 @@ static void check_all_parameters(struct experiment *e)
 
 START_TEST(test_differences)
 {
-    struct experiment e = experiment_open(_i, false);
+    struct experiment e;
+    experiment_open(&e, _i);
     check_all_parameters(&e);
     experiment_close(&e);
 }
@@ -215,7 +217,8 @@ END_TEST
 /* The mask is a function of its seed, so the objective is one. */
 START_TEST(test_differences_with_dropout)
 {
-    struct experiment e = experiment_open(_i, false);
+    struct experiment e;
+    experiment_open(&e, _i);
     e.input.hidden_dropout = 0.2f;
     e.input.attention_dropout = 0.3f;
     e.input.seed = 7;
@@ -229,7 +232,8 @@ END_TEST
 
 START_TEST(test_differences_other_pooling)
 {
-    struct experiment e = experiment_open(0, false);
+    struct experiment e;
+    experiment_open(&e, 0);
     if (_i == 0)
         e.network->config.pooling = SB_POOL_MEAN;
     else if (_i == 1)
@@ -244,7 +248,8 @@ END_TEST
 /* A token's own embedding: the gradient of each occurrence, and what adding to it does. */
 START_TEST(test_occurrence_gradients)
 {
-    struct experiment e = experiment_open(_i, false);
+    struct experiment e;
+    experiment_open(&e, _i);
     size_t count = e.batch.tokens * (size_t)sb_network_config(e.network)->embedding_size;
     float *occurrences = zeros(count), *perturbation = zeros(count);
     e.input.occurrence_gradients = occurrences;
@@ -271,7 +276,8 @@ END_TEST
 /* Threads, recomputation and what was in the pass before change no bit. */
 START_TEST(test_same_bits)
 {
-    struct experiment e = experiment_open(_i, false);
+    struct experiment e;
+    experiment_open(&e, _i);
     e.input.hidden_dropout = e.input.attention_dropout = 0.1f;
     size_t bytes = sb_network_parameters(e.network)->size * sizeof(float);
     run(e.pass, &e.input, &e.batch, e.dpooled, e.gradients);
@@ -296,7 +302,8 @@ END_TEST
 /* What nobody wants changes no gradient. Bits may differ: sums over rows are cut into other chunks. */
 START_TEST(test_wanted_outputs)
 {
-    struct experiment e = experiment_open(_i, false);
+    struct experiment e;
+    experiment_open(&e, _i);
     uint8_t wanted[BATCH_MAX_TOKENS] = {0};
     size_t size = sb_network_parameters(e.network)->size;
     float *gradients = zeros(size);
@@ -316,7 +323,8 @@ END_TEST
 
 START_TEST(test_bf16_is_near)
 {
-    struct experiment e = experiment_open(_i, false);
+    struct experiment e;
+    experiment_open(&e, _i);
     size_t size = sb_network_parameters(e.network)->size;
     double loss = run(e.pass, &e.input, &e.batch, e.dpooled, e.gradients);
     struct sb_pass *pass = new_pass(e.network, NULL, SB_PACKED_BF16, false);
@@ -339,7 +347,8 @@ END_TEST
 /* What is saved opens as the model that it was, with the changed numbers. */
 START_TEST(test_save)
 {
-    struct experiment e = experiment_open(_i, false);
+    struct experiment e;
+    experiment_open(&e, _i);
     const char *dir = temporary_folder();
     float *values = sb_network_values(e.network);
     const struct sb_parameter *bias = sb_parameters_find(sb_network_parameters(e.network), "bert.pooler.dense.bias");
@@ -379,7 +388,8 @@ END_TEST
 
 START_TEST(test_bad_input)
 {
-    struct experiment e = experiment_open(0, false);
+    struct experiment e;
+    experiment_open(&e, 0);
     struct sb_error error;
     int32_t ids[600] = {2, 200, 3};
     struct sb_pass_row row = {.ids = ids, .length = 3, .prefix = 3};
