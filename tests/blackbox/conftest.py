@@ -22,6 +22,8 @@ MODEL_DIR = ROOT / "models" / MODEL
 TINY_DIR = ROOT / "tests" / "golden" / "models" / "tiny-bert"
 # Options that the tester's shell may hold would change what is tested.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SIMBERT_")}
+# Sanitizers keep shadows of all memory, and what was freed.
+SANITIZED = any(word in SIMBERT.read_bytes() for word in (b"__asan_", b"__tsan_")) if SIMBERT.exists() else False
 START_LIMIT, STOP_LIMIT = 60, 60  # seconds; sanitizers make everything several times slower
 
 

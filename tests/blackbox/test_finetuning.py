@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from conftest import TINY_DIR, Server, cosine
+from conftest import SANITIZED, TINY_DIR, Server, cosine
 
 TRAINER = {"SIMBERT_FINETUNE": str(Path(__file__).with_name("fake_trainer.py"))}
 LINE = b'{"text": "a", "synonyms": ["b"]}\n'
@@ -555,6 +555,7 @@ def test_switching_under_load_mixes_nothing_up(tuner, tuned):
 
 # ---- the real trainer ----
 
+@pytest.mark.skipif(SANITIZED, reason="a job's memory limit leaves no room for a sanitizer's shadow")
 def test_simbert_trains(launch):
     server = launch(models=(("tiny", TINY_DIR),))
     lines = [json.dumps({"text": f"天地人{n}", "synonyms": [f"人地天{n}", "地天人"]}) for n in range(12)]

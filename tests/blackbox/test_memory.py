@@ -1,21 +1,15 @@
 """A server's memory is bounded: bench/soak.py, with few requests, holds it to what its full run is held to."""
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from conftest import ENVIRONMENT, MODEL_DIR, ROOT, SIMBERT
+from conftest import ENVIRONMENT, MODEL_DIR, ROOT, SANITIZED, SIMBERT
 
 LIMIT = 600  # seconds
 
 
-def sanitized():
-    """AddressSanitizer and ThreadSanitizer keep shadows of all memory, and what was freed."""
-    return b"__sanitizer_" in Path(SIMBERT).read_bytes()
-
-
-@pytest.mark.skipif(sanitized(), reason="sanitizers hold memory of their own")
+@pytest.mark.skipif(SANITIZED, reason="sanitizers hold memory of their own")
 # int8 has the least to spare; so many requests fill the cache of vectors too.
 @pytest.mark.parametrize("dtype,requests", [("f32", 3000), ("int8", 8000)])
 def test_memory_is_bounded_and_flat(dtype, requests):
