@@ -23,7 +23,7 @@ struct sb_adversary {
 struct sb_adversary_options sb_adversary_defaults(enum sb_adversary_method method)
 {
     struct sb_adversary_options options = {
-        .method = method, .epsilon = 0.5, .alpha = 0.3, .steps = 3, .length = 0.02, .xi = 1, .weight = 1};
+        .method = method, .epsilon = 0.5, .alpha = 0.3, .steps = 3, .length = 0.005, .xi = 1, .weight = 1};
     if (method == SB_ADVERSARY_FGSM)
         options.epsilon = 0.01;
     if (method == SB_ADVERSARY_PENALTY) {

@@ -57,7 +57,7 @@ struct sb_adversary_options {
     double weight; /* vat */
 };
 
-/* epsilon .5 (fgsm .01, penalty .1), alpha .3, 3 steps, length .02, xi 1, weight 1. */
+/* epsilon .5 (fgsm .01, penalty .1), alpha .3, 3 steps, length .005 (floats err least there), xi 1, weight 1. */
 struct sb_adversary_options sb_adversary_defaults(enum sb_adversary_method method);
 
 /* "none", "fgm", "fgsm", "pgd", "penalty", "vat" */

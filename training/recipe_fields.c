@@ -65,7 +65,7 @@ static const struct sb_field adversarial_fields[] = {
     {"steps", SB_FIELD_COUNT, AT(adversarial.steps), "3", 1, 100, .help = "pgd: steps"},
     {"combine", SB_FIELD_NAME, AT(adversarial.combine), "replace", .choices = "replace|sum",
      .help = "the gradient at the moved input replaces the clean one, or is added to it"},
-    {"length", SB_FIELD_NUMBER, AT(adversarial.length), "0.02", 1e-9, 1,
+    {"length", SB_FIELD_NUMBER, AT(adversarial.length), "0.005", 1e-9, 1,
      .help = "penalty: length of the finite difference's step"},
     {"xi", SB_FIELD_NUMBER, AT(adversarial.xi), "1", 1e-9, 1e6, .help = "vat: length of the first step"},
     {"weight", SB_FIELD_NUMBER, AT(adversarial.weight), "1", 0, 1e6, .help = "vat: of the divergence"},

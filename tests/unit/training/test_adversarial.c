@@ -116,9 +116,9 @@ START_TEST(test_attacks)
 }
 END_TEST
 
-/* Central differences of first-order gradients in float against the double backward pass. Differences of a step of 0.02 were
-   measured to err least: shorter ones lose float digits, longer ones meet the third derivative. Asked for: each tensor's largest
-   error below 1 % of its largest element. */
+/* Central differences of first-order gradients in float against the double backward pass. The worst error of an element, as a part of
+   its tensor's largest, by the length of the step: .001 3.6e-4, .003 1.1e-4, .005 8.4e-5, .01 2.0e-4, .02 7.7e-4, .05 4.7e-3:
+   shorter ones lose float digits, longer ones meet the third derivative. .005 is the default and is held to 2e-4. */
 START_TEST(test_gradient_penalty)
 {
     struct golden_tensors batch = golden_open("train/tiny-bert/batch.safetensors"),
@@ -150,7 +150,7 @@ START_TEST(test_gradient_penalty)
             largest = fmax(largest, fabs(expected));
             error = fmax(error, fabs(expected - (double)gradients[p->offset + j]));
         }
-        ck_assert_msg(error <= 1e-2 * largest, "%s: largest error %g of %g", key, error, largest);
+        ck_assert_msg(error <= 2e-4 * largest, "%s: largest error %g of %g", key, error, largest);
         compared++;
     }
     ck_assert_uint_ge(compared, 50);
