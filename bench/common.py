@@ -107,10 +107,10 @@ class Client:
     def __init__(self, host, port):
         self.connection = http.client.HTTPConnection(host, port, timeout=300)
 
-    def send(self, method, path, body=None):
+    def send(self, method, path, body=None, content_type="application/json"):
         """Status and body of the reply."""
         data = json.dumps(body, ensure_ascii=False).encode("utf-8") if isinstance(body, (dict, list)) else body
-        self.connection.request(method, path, data, {"content-type": "application/json"} if data is not None else {})
+        self.connection.request(method, path, data, {"content-type": content_type} if data is not None else {})
         reply = self.connection.getresponse()
         return reply.status, reply.read()
 
