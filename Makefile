@@ -24,21 +24,23 @@ CFLAGS += -std=gnu11 $(OPT) $(WARN) -ffp-contract=fast -fno-math-errno -pthread 
 CXXFLAGS += -std=gnu++17 $(OPT) -Wall -Wextra -Wshadow -Werror -pthread -MMD -MP
 LDFLAGS += $(OPT) -pthread
 
-ROOMS := base kernels tokenizer weights model training retrieval server cli
+ROOMS := base kernels tokenizer weights model training study retrieval server cli
 uses_base := base
 uses_kernels := kernels base
 uses_tokenizer := tokenizer base
 uses_weights := weights base
 uses_model := model tokenizer weights kernels base
 uses_training := training model tokenizer weights kernels base
+uses_study := study training model tokenizer weights kernels base
 uses_retrieval := retrieval kernels base
 uses_server := server training retrieval model tokenizer weights kernels base
-uses_cli := cli $(uses_server)
+uses_cli := cli study $(uses_server)
 
 # Collections in PostgreSQL: built where there is libpq.
 libpq := $(shell pkg-config --libs libpq 2> /dev/null)
 libpq_flags := $(shell pkg-config --cflags libpq 2> /dev/null)
 parts_retrieval := $(if $(libpq),retrieval/postgres)
+parts_model := model/attention
 $(B)/obj/retrieval/engine.o: CPPFLAGS += $(if $(libpq),-DSB_HAVE_LIBPQ)
 $(B)/obj/retrieval/postgres/%.o: CPPFLAGS += $(libpq_flags)
 
@@ -48,6 +50,7 @@ system_tokenizer := -lsentencepiece -lstdc++
 system_weights := -lz -lsnappy -lstdc++
 system_model :=
 system_training := -llzma -lz
+system_study :=
 system_retrieval := -lsqlite3 -lstdc++ $(libpq)
 system_server := -lmicrohttpd
 system_cli :=

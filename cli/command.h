@@ -44,6 +44,7 @@ int sb_command_tokenize(char **argv, struct sb_error *error);
 int sb_command_inspect(char **argv, struct sb_error *error);
 int sb_command_eval(char **argv, struct sb_error *error);
 int sb_command_finetune(char **argv, struct sb_error *error);
+int sb_command_study(char **argv, struct sb_error *error);
 int sb_command_convert(char **argv, struct sb_error *error);
 int sb_command_bench(char **argv, struct sb_error *error);
 int sb_command_doctor(char **argv, struct sb_error *error);

@@ -26,6 +26,7 @@ static const struct {
     {"inspect", sb_command_inspect, "say what a model directory holds, and what does not fit"},
     {"finetune", sb_command_finetune, "train the model on your own examples"},
     {"eval", sb_command_eval, "measure a model on pairs and paraphrases"},
+    {"study", sb_command_study, "show what a technique of training does, run beside run"},
     {"convert", sb_command_convert, "rewrite a model directory as safetensors"},
     {"bench", sb_command_bench, "measure speed"},
     {"doctor", sb_command_doctor, "say what this machine offers, and check the model"},

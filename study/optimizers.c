@@ -1,0 +1,29 @@
+#include "study/study.h"
+
+/* The rates are the best of those that the page names, by the loss of one seed. */
+const struct sb_study sb_study_optimizers = {
+    .name = "optimizers",
+    .title = "Optimizers",
+    .summary = "AdamW, AdaFactor, LAMB, Lookahead: loss, memory of their state, time",
+    .about =
+        "AdamW (Loshchilov and Hutter, 2019) keeps two moments a weight, 8 bytes. AdaFactor (Shazeer and Stern, 2018) keeps of a matrix "
+        "only the means of the squared gradients over its rows and over its columns, and no first moment unless asked: almost no memory. "
+        "LAMB (You et al., 2020) makes AdamW's step of each matrix as long as a share of the matrix itself, for large batches. Lookahead "
+        "(Zhang et al., 2019) lets slow weights follow another optimizer's.",
+    .recipe = "{\"batch_size\": 8, \"dtype\": \"bf16\", \"learning_rate\": 2e-4, "
+              "\"objectives\": [{\"name\": \"seq2seq\"}, {\"name\": \"in_batch\"}]}",
+    .steps = 120,
+    .parts = SB_STUDY_PAIRS | SB_STUDY_LIKELIHOOD,
+    .runs = {{.label = "AdamW"},
+             {.label = "AdamW with Lookahead", .recipe = "{\"lookahead\": {\"k\": 5}}"},
+             {.label = "LAMB", .recipe = "{\"optimizer\": {\"name\": \"lamb\"}, \"learning_rate\": 2e-3}"},
+             {.label = "AdaFactor", .recipe = "{\"optimizer\": {\"name\": \"adafactor\"}, \"learning_rate\": 2e-3}"},
+             {.label = "AdaFactor with a first moment",
+              .recipe = "{\"optimizer\": {\"name\": \"adafactor\", \"beta1\": 0.9}, \"learning_rate\": 2e-3}"}},
+    .columns = {{"loss", "training loss, last fifth", 3},
+                {"nll", "held-out NLL", 3},
+                {"spearman", "dev Spearman", 4},
+                {"auc", "dev AUC", 4},
+                {"state_mb", "state, MB", 1},
+                {"step_ms", "ms a step", 0}},
+};
