@@ -203,7 +203,8 @@ uint64_t sb_trainer_tokens(const struct sb_trainer *trainer)
 
 size_t sb_trainer_optimizer_bytes(const struct sb_trainer *trainer)
 {
-    return sb_optimizer_bytes(trainer->optimizer);
+    size_t slow = trainer->lookahead ? size_of(trainer) * sizeof(float) : 0;
+    return sb_optimizer_bytes(trainer->optimizer) + slow;
 }
 
 void sb_trainer_read_weights(const struct sb_trainer *trainer, float *weights)

@@ -73,7 +73,7 @@ SB_MUST_CHECK enum sb_status sb_trainer_step(struct sb_trainer *trainer, struct 
 
 uint64_t sb_trainer_steps(const struct sb_trainer *trainer);  /* done, those before an interruption included */
 uint64_t sb_trainer_tokens(const struct sb_trainer *trainer); /* the same */
-size_t sb_trainer_optimizer_bytes(const struct sb_trainer *trainer);
+size_t sb_trainer_optimizer_bytes(const struct sb_trainer *trainer); /* Lookahead's slow weights included */
 
 /* weights[parameters->size]: the average if one is kept and has begun, else the network's. */
 void sb_trainer_read_weights(const struct sb_trainer *trainer, float *weights);
