@@ -70,7 +70,10 @@ static size_t rows_of(const struct sb_batch_options *o, unsigned kinds)
 {
     switch (o->rows) {
     case SB_ROWS_SEQ2SEQ: return kinds & 1u << SB_DATA_CHAT ? 1 : 2;
-    case SB_ROWS_SENTENCES: return o->want_negatives ? 3 : 2;
+    case SB_ROWS_SENTENCES:
+        if (o->want_negatives)
+            return 3;
+        return o->lone_once && kinds == 1u << SB_DATA_SENTENCES ? 1 : 2;
     default: return 1;
     }
 }
@@ -322,6 +325,19 @@ size_t sb_batch_targets(const struct sb_batch *batch, size_t first, size_t count
             }
     }
     return found;
+}
+
+size_t sb_batch_clean_text(const struct sb_batch *batch, size_t row, int32_t *ids)
+{
+    const struct sb_pass_row *r = &batch->rows[row];
+    const int32_t *labels = batch->labels + (r->ids - batch->ids);
+    if (batch->kind == SB_ROWS_DENOISING) { /* the labels are the text and its [SEP] */
+        memcpy(ids, labels + r->prefix - 1, (r->length - r->prefix) * sizeof *ids);
+        return r->length - r->prefix;
+    }
+    for (size_t i = 0; i < r->prefix; i++)
+        ids[i] = batch->kind == SB_ROWS_MASKED_LM && labels[i] >= 0 ? labels[i] : r->ids[i];
+    return r->prefix;
 }
 
 void sb_batch_replace_scheduled(struct sb_batch *batch, size_t first, size_t count, const int32_t *predictions,

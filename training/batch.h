@@ -69,6 +69,7 @@ struct sb_batch_options {
     size_t max_length;      /* tokens of a row, special ones included: 64 */
     enum sb_pair_rule pair_rule;
     bool want_negatives; /* SB_ROWS_SENTENCES: three rows of each triplet */
+    bool lone_once;      /* SB_ROWS_SENTENCES: one row of a lone text, for losses that need no partner */
     bool binary_scores;  /* scores are 1 from labels of .5 on and for entailment, else 0 */
 
     /* SEQ2SEQ: with this probability a row's source is masked by `mask` and has at most max_length / 2 tokens (RoFormer-Sim: .5). */
@@ -121,6 +122,10 @@ size_t sb_batches_max_rows(const struct sb_batches *batches); /* of any batch; e
 /* Fails as sb_data_read does. index < sb_batches_in_epoch. */
 SB_MUST_CHECK enum sb_status sb_batches_build(struct sb_batches *batches, struct sb_batch *batch, uint64_t epoch,
                                               size_t index, struct sb_error *error);
+
+/* The tokens of a row's text as they were before noise, into ids[length of the row]; returns how many. CAUSAL_LM rows, whose
+   vector has seen no text, have none. The masked source of a SEQ2SEQ row is the text. */
+size_t sb_batch_clean_text(const struct sb_batch *batch, size_t row, int32_t *ids);
 
 /* The rows of process `rank` of `size`: whole examples, as evenly as they go, in order. May be none. */
 void sb_batch_share(const struct sb_batch *batch, size_t rank, size_t size, size_t *first_row, size_t *row_count);

@@ -25,6 +25,8 @@ struct sb_lesson {
 
     float *vectors, *dvectors; /* [max_rows, dimensions] of the whole batch: what the losses read, and their gradient */
     float *teacher;            /* [max_rows, max_rows] */
+    struct sb_pass_row *clean; /* [max_rows]: what the teacher reads: texts as they were before noise */
+    int32_t *clean_ids;        /* [token_capacity] */
     float *shared;             /* [parameters->size]: gradients of this process, with several of them */
     float *scratch;            /* [V] */
 };
@@ -40,9 +42,9 @@ static enum sb_status check_loss(const struct sb_lesson *l, const struct sb_less
 {
     size_t rows = sb_batches_rows_per_example(l->batches), matrices = sb_loss_matrices(loss->class);
     const char *name = loss->class->name;
-    if (loss->class->takes == SB_LOSS_ROWS ? rows != 2 : rows < matrices)
+    if (sb_loss_takes_twos(loss->class) ? rows != 2 : rows < matrices)
         return sb_fail(error, SB_INVALID, "objective '%s' needs %zu texts an example; the data give %zu", name,
-                       loss->class->takes == SB_LOSS_ROWS ? 2 : matrices, rows);
+                       sb_loss_takes_twos(loss->class) ? 2 : matrices, rows);
     if (needs(loss, SB_LOSS_NEEDS_TEACHER) && !l->setup.teacher)
         return sb_fail(error, SB_INVALID, "objective '%s' needs a teacher: name a model directory", name);
     if (needs(loss, SB_LOSS_NEEDS_CLASSES)) {
@@ -99,7 +101,8 @@ static enum sb_status allocate(struct sb_lesson *l, struct sb_error *error)
                 (l->vectors = calloc(vectors, sizeof *l->vectors)) &&
                 (l->dvectors = calloc(vectors, sizeof *l->dvectors)) && (l->scratch = calloc(words, sizeof *l->scratch));
     if (good && uses_teacher(s))
-        good = (l->teacher = calloc(l->max_rows * l->max_rows, sizeof *l->teacher)) != NULL;
+        good = (l->teacher = calloc(l->max_rows * l->max_rows, sizeof *l->teacher)) &&
+               (l->clean = calloc(l->max_rows, sizeof *l->clean));
     if (good && sb_parallel_size(s->parallel) > 1)
         good = (l->shared = calloc(sb_network_parameters(s->network)->size, sizeof *l->shared)) != NULL;
     return good ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for batches of %zu rows", l->max_rows);
@@ -147,6 +150,8 @@ void sb_lesson_free(struct sb_lesson *l)
     free(l->vectors);
     free(l->dvectors);
     free(l->teacher);
+    free(l->clean);
+    free(l->clean_ids);
     free(l->shared);
     free(l->scratch);
     free(l);
@@ -162,11 +167,13 @@ static enum sb_status reserve_tokens(struct sb_lesson *l, size_t tokens, struct 
     free(l->labels);
     free(l->predictions);
     free(l->wanted);
+    free(l->clean_ids);
     l->positions = calloc(tokens, sizeof *l->positions);
     l->labels = calloc(tokens, sizeof *l->labels);
     l->predictions = calloc(tokens, sizeof *l->predictions);
     l->wanted = calloc(tokens, sizeof *l->wanted);
-    l->token_capacity = l->positions && l->labels && l->predictions && l->wanted ? tokens : 0;
+    l->clean_ids = calloc(tokens, sizeof *l->clean_ids);
+    l->token_capacity = l->positions && l->labels && l->predictions && l->wanted && l->clean_ids ? tokens : 0;
     return l->token_capacity ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for a batch of %zu tokens", tokens);
 }
 
@@ -211,6 +218,18 @@ static enum sb_status replace_inputs(struct sb_lesson *l, struct sb_error *error
     return SB_OK;
 }
 
+static enum sb_status ask_teacher(struct sb_lesson *l, struct sb_error *error)
+{
+    int32_t *at = l->clean_ids;
+    for (size_t r = 0; r < l->batch.row_count; r++) {
+        size_t length = sb_batch_clean_text(&l->batch, r, at);
+        l->clean[r] = (struct sb_pass_row){.ids = at, .length = length, .prefix = length};
+        at += length;
+    }
+    return sb_teacher_similarities(l->setup.teacher, sb_network_tokenizer(l->setup.network), l->clean,
+                                   l->batch.row_count, l->teacher, error);
+}
+
 enum sb_status sb_lesson_prepare(struct sb_lesson *l, uint64_t epoch, size_t index, uint64_t step,
                                  struct sb_error *error)
 {
@@ -231,8 +250,7 @@ enum sb_status sb_lesson_prepare(struct sb_lesson *l, uint64_t epoch, size_t ind
     for (size_t r = 0; r < l->row_count; r++)
         l->first_token[r + 1] = l->first_token[r] + l->batch.rows[l->first_row + r].length;
     if (l->teacher)
-        status = sb_teacher_similarities(s->teacher, sb_network_tokenizer(s->network), l->batch.rows,
-                                         l->batch.row_count, l->teacher, error);
+        status = ask_teacher(l, error);
     return status == SB_OK ? replace_inputs(l, error) : status;
 }
 

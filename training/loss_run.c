@@ -162,7 +162,7 @@ static enum sb_status check_rows(const struct sb_loss *loss, const struct sb_los
     const char *name = loss->class->name;
     if (input->rows < 1 || input->rows > loss->max_rows)
         return sb_fail(error, SB_LIMIT, "%s: %zu rows; there is room for 1 to %zu", name, input->rows, loss->max_rows);
-    if (loss->class->takes == SB_LOSS_ROWS && input->rows % 2 != 0)
+    if (sb_loss_takes_twos(loss->class) && input->rows % 2 != 0)
         return sb_fail(error, SB_INVALID, "%s: %zu rows, but they come in twos", name, input->rows);
     if (input->local_count > 0 && !loss->class->splits)
         return sb_fail(error, SB_UNSUPPORTED, "%s: its terms can not be shared out by rows", name);

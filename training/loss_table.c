@@ -104,6 +104,11 @@ struct sb_loss_options sb_loss_defaults(const struct sb_loss_class *class)
     return class->defaults;
 }
 
+bool sb_loss_takes_twos(const struct sb_loss_class *class)
+{
+    return class->takes == SB_LOSS_ROWS && !(class->needs & SB_LOSS_NEEDS_TEACHER);
+}
+
 size_t sb_loss_matrices(const struct sb_loss_class *class)
 {
     static const size_t counts[] = {

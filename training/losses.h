@@ -68,7 +68,7 @@ enum {
 };
 
 enum sb_loss_takes {
-    SB_LOSS_ROWS,                /* vectors[0]: rows 2k and 2k + 1 belong together */
+    SB_LOSS_ROWS,                /* vectors[0]: rows 2k and 2k + 1 belong together; with a teacher any rows */
     SB_LOSS_PAIRS,               /* vectors[0], [1]: u, v */
     SB_LOSS_PAIRS_AND_NEGATIVES, /* vectors[0], [1], and if there are any [2]: u, v, a hard negative of each u */
     SB_LOSS_TRIPLETS,            /* vectors[0], [1], [2]: u, v, negative */
@@ -114,6 +114,8 @@ const struct sb_loss_class *sb_loss_at(size_t index);
 struct sb_loss_options sb_loss_defaults(const struct sb_loss_class *class);
 /* How many of vectors[] are filled: 1 to 3, for SB_LOSS_PAIRS_AND_NEGATIVES without the negatives. */
 size_t sb_loss_matrices(const struct sb_loss_class *class);
+/* Does it want rows 2k and 2k + 1 to belong together? */
+bool sb_loss_takes_twos(const struct sb_loss_class *class);
 
 struct sb_loss;
 

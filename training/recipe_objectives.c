@@ -143,6 +143,8 @@ static enum sb_status check_rider(const struct sb_recipe *recipe, size_t i, cons
     if (!class)
         return sb_fail(error, SB_INVALID, "recipe.objectives[%zu]: %s needs rows of its own: give it \"data\"", i,
                        o->name);
+    if (class->needs & SB_LOSS_NEEDS_TEACHER && rows != SB_ROWS_CAUSAL_LM) /* whose vectors have seen no text */
+        return SB_OK;
     if (rows != SB_ROWS_SEQ2SEQ && rows != SB_ROWS_SENTENCES)
         return sb_fail(error, SB_INVALID,
                        "recipe.objectives[%zu]: %s needs pairs, and the rows of %s are none: give it "

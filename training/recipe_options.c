@@ -35,6 +35,17 @@ static bool rows_need(const struct sb_recipe *recipe, size_t objective, unsigned
     return false;
 }
 
+/* Is a teacher all that these rows are compared with? Then a lone text needs no partner. */
+static bool only_distils(const struct sb_recipe *recipe, size_t objective)
+{
+    for (size_t i = objective; i < recipe->objectives.count && sb_recipe_rows_of(recipe, i) == objective; i++) {
+        const struct sb_loss_class *class = sb_recipe_loss_class(&recipe->objectives.items[i]);
+        if (!class || !(class->needs & SB_LOSS_NEEDS_TEACHER))
+            return false;
+    }
+    return true;
+}
+
 struct sb_batch_options sb_recipe_batch_options(const struct sb_recipe *recipe, size_t objective)
 {
     const struct sb_recipe_objective *o = &recipe->objectives.items[objective];
@@ -51,6 +62,7 @@ struct sb_batch_options sb_recipe_batch_options(const struct sb_recipe *recipe, 
     b.max_length = o->max_length;
     b.pair_rule = (enum sb_pair_rule)recipe->pair_rule;
     b.want_negatives = o->hard_negatives;
+    b.lone_once = only_distils(recipe, objective);
     b.binary_scores = rows_need(recipe, objective, SB_LOSS_NEEDS_LABELS);
     b.source_probability = n->source;
     b.mask.probability = n->mask;

@@ -165,6 +165,9 @@ START_TEST(what_does_not_go_together_is_named)
     refuse_to_resolve("{\"objectives\": [{\"name\": \"cosent\", \"data\": [\"a\"]}, {\"name\": \"triplet\"}]}",
                       "triplet needs triplets");
     refuse_to_resolve("{\"objectives\": [{\"name\": \"distil\", \"data\": [\"a\"]}]}", "distil needs a \"teacher\"");
+    refuse_to_resolve("{\"teacher\": \"t\", \"objectives\": [{\"name\": \"causal_lm\", \"data\": [\"a\"]}, "
+                      "{\"name\": \"distil\"}]}",
+                      "the rows of causal_lm are none");
     refuse_to_resolve("{\"objectives\": [{\"name\": \"seq2seq\", \"data\": [\"a\"], \"dimensions\": [64]}]}",
                       "seq2seq has none");
     refuse_to_resolve("{\"objectives\": [{\"name\": \"cosent\", \"data\": [\"a\"], \"dimensions\": [64], "

@@ -39,6 +39,7 @@ static const struct variant variants[] = {
     {.name = "scheduled", .rows = SB_ROWS_SEQ2SEQ, .label_weight = 1, .scheduled = 0.5},
     {.name = "pool norm", .rows = SB_ROWS_SENTENCES, .loss = "multiple_negatives", .norm = true},
     {.name = "distillation", .rows = SB_ROWS_SENTENCES, .loss = "distillation", .teacher = true},
+    {.name = "denoising like a teacher", .rows = SB_ROWS_DENOISING, .loss = "distillation", .label_weight = 1, .teacher = true},
     {.name = "classifier", .rows = SB_ROWS_SENTENCES, .loss = "softmax", .classifier = true},
     {.name = "masked and causal", .rows = SB_ROWS_MASKED_LM, .label_weight = 1, .second_lesson = true},
 };
