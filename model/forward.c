@@ -9,6 +9,11 @@
 
 #include <string.h>
 
+static size_t position_of(const struct sb_row *row, size_t token)
+{
+    return row->is_step ? row->position : token;
+}
+
 /* y[n, E] = LayerNorm(word + segment + position), then E -> H into session->x. */
 static void embed(struct sb_session *s, const struct sb_row *rows, size_t count)
 {
@@ -18,18 +23,45 @@ static void embed(struct sb_session *s, const struct sb_row *rows, size_t count)
     for (size_t r = 0; r < count; r++) {
         for (size_t i = 0; i < rows[r].length; i++, token++) {
             float *e = out + token * width;
-            size_t position = rows[r].is_step ? rows[r].position : i;
-            const float *p = m->position_embedding + position * width;
             const float *g = m->segment_embedding + (rows[r].segments ? rows[r].segments[i] : 0) * width;
             sb_param_row(e, &m->word_embedding, (size_t)rows[r].ids[i]);
-            for (size_t d = 0; d < width; d++)
-                e[d] += g[d] + p[d];
+            if (m->position_embedding) {
+                const float *p = m->position_embedding + position_of(&rows[r], i) * width;
+                for (size_t d = 0; d < width; d++)
+                    e[d] += g[d] + p[d];
+            } else {
+                for (size_t d = 0; d < width; d++)
+                    e[d] += g[d];
+            }
         }
     }
     m->kernels->layer_norm(out, out, m->embedding_norm.gamma, m->embedding_norm.beta, m->config.layer_norm_eps,
                            s->tokens, width);
     if (m->has_embedding_map)
         sb_dense_apply(s->x, s->embedding, s->tokens, &m->embedding_map, NULL, s->linear_scratch);
+}
+
+static void prepare_keys(struct sb_session *s, const struct sb_row *rows, size_t count)
+{
+    const struct sb_attention_plan *plan = &s->model->attention;
+    float *key = s->key_value;
+    for (size_t r = 0; r < count; r++)
+        for (size_t i = 0; i < rows[r].length; i++, key += plan->key_width + plan->value_width)
+            sb_attention_prepare_key(plan, key, position_of(&rows[r], i));
+}
+
+static void prepare_queries(struct sb_session *s, const struct sb_row *rows, size_t count, bool last)
+{
+    const struct sb_attention_plan *plan = &s->model->attention;
+    float *query = s->query;
+    for (size_t r = 0; r < count; r++) {
+        const struct sb_place *place = &s->places[r];
+        size_t queries = last ? place->outputs : rows[r].length;
+        for (size_t i = 0; i < queries; i++, query += plan->query_width) {
+            size_t token = last ? s->outputs[place->first_output + i] - place->first_token : i;
+            sb_attention_prepare_query(plan, query, position_of(&rows[r], token));
+        }
+    }
 }
 
 /* New keys and values go to the rows' caches before anybody reads them. */
@@ -58,61 +90,107 @@ static void (*attention_of(const struct sb_model *m, const struct sb_row *row))(
     return only_vector && m->embedding_attention ? m->embedding_attention->run : m->kernels->attention;
 }
 
-static void attend_span(struct sb_session *s, const struct sb_row *row, const struct sb_place *place,
-                        size_t first_query, size_t queries, bool last)
+/* Queries whose positions and visible keys stand in the session, over keys and values that lie together. */
+static void attend_parts(struct sb_session *s, const struct sb_layer *layer, const float *query, const float *key,
+                         size_t queries, size_t keys, float *out)
 {
-    const struct sb_config *c = &s->model->config;
-    size_t key_width = sb_key_width(c), value_width = sb_value_width(c), width = key_width + value_width;
-    const float *key_value = s->key_value + place->first_token * width;
-    for (size_t i = 0; i < queries; i++)
-        s->visible[i] = keys_seen(row, last ? s->outputs[first_query + i] - place->first_token : i);
-    attention_of(s->model, row)(&(struct sb_attention){
-        .q = s->query + first_query * key_width,
-        .k = key_value,
-        .v = key_value + key_width,
-        .out = s->context + first_query * value_width,
-        .ld_q = key_width,
-        .ld_k = width,
-        .ld_v = width,
-        .ld_out = value_width,
-        .queries = queries,
-        .keys = row->length,
-        .heads = (size_t)c->num_attention_heads,
-        .key_size = (size_t)c->attention_key_size,
-        .value_size = (size_t)c->attention_head_size,
-        .visible = s->visible,
-        .scratch = s->attention_scratch,
-    });
+    const struct sb_attention_plan *plan = &s->model->attention;
+    size_t width = plan->key_width + plan->value_width;
+    sb_attend(
+        &(struct sb_attending){
+            .plan = plan,
+            .tables = &layer->attention,
+            .kernels = s->model->kernels,
+            .query = query,
+            .key = key,
+            .value = key + plan->key_width,
+            .ld_query = plan->query_width,
+            .ld_key = width,
+            .ld_value = width,
+            .queries = queries,
+            .keys = keys,
+            .positions = s->positions,
+            .visible = s->visible,
+            .scratch = s->attention_scratch,
+        },
+        out, plan->value_width);
+}
+
+/* Whole rows in the kernel that needs dot products alone, or part by part. */
+static void attend_span(struct sb_session *s, const struct sb_row *row, const struct sb_place *place,
+                        const struct sb_layer *layer, size_t first_query, size_t queries, bool last)
+{
+    const struct sb_attention_plan *plan = &s->model->attention;
+    size_t width = plan->key_width + plan->value_width;
+    const float *key = s->key_value + place->first_token * width, *query = s->query + first_query * plan->query_width;
+    float *out = s->context + first_query * plan->value_width;
+    for (size_t i = 0; i < queries; i++) {
+        size_t token = last ? s->outputs[first_query + i] - place->first_token : i;
+        s->positions[i] = (int)token;
+        s->visible[i] = keys_seen(row, token);
+    }
+    if (plan->is_fused)
+        attention_of(s->model, row)(&(struct sb_attention){
+            .q = query,
+            .k = key,
+            .v = key + plan->key_width,
+            .out = out,
+            .ld_q = plan->query_width,
+            .ld_k = width,
+            .ld_v = width,
+            .ld_out = plan->value_width,
+            .queries = queries,
+            .keys = row->length,
+            .heads = plan->heads,
+            .key_size = plan->key_size,
+            .value_size = plan->value_size,
+            .visible = s->visible,
+            .scratch = s->attention_scratch,
+        });
+    else
+        attend_parts(s, layer, query, key, queries, row->length, out);
 }
 
 /* A step's query sees the cached source, the slots of its path and itself. */
-static void attend_step(struct sb_session *s, const struct sb_row *row, size_t query, size_t layer)
+static void attend_step(struct sb_session *s, const struct sb_row *row, const struct sb_layer *layer, size_t query,
+                        size_t index)
 {
-    const struct sb_config *c = &s->model->config;
+    const struct sb_attention_plan *plan = &s->model->attention;
     const struct sb_kv_cache *cache = row->cache;
-    size_t key_width = sb_key_width(c), count = 0;
+    const float *q = s->query + query * plan->query_width;
+    float *out = s->context + query * plan->value_width;
+    size_t count = 0;
     for (size_t i = 0; i < cache->prefix; i++)
-        s->keys[count++] = sb_kv_row(cache, layer, i);
+        s->keys[count++] = sb_kv_row(cache, index, i);
     for (size_t i = 0; i < row->path_length; i++)
-        s->keys[count++] = sb_kv_row(cache, layer, cache->prefix_capacity + (size_t)row->path[i]);
-    s->keys[count++] = sb_kv_row(cache, layer, cache->prefix_capacity + (size_t)row->slot);
+        s->keys[count++] = sb_kv_row(cache, index, cache->prefix_capacity + (size_t)row->path[i]);
+    s->keys[count++] = sb_kv_row(cache, index, cache->prefix_capacity + (size_t)row->slot);
+    if (!plan->is_fused) {
+        for (size_t i = 0; i < count; i++)
+            memcpy(s->gathered + i * cache->width, s->keys[i], cache->width * sizeof *s->gathered);
+        s->positions[0] = (int)row->position;
+        s->visible[0] = (int)count;
+        attend_parts(s, layer, q, s->gathered, 1, count, out);
+        return;
+    }
     for (size_t i = 0; i < count; i++)
-        s->values[i] = s->keys[i] + key_width;
+        s->values[i] = s->keys[i] + plan->key_width;
     s->model->kernels->attention_step(&(struct sb_attention_step){
-        .q = s->query + query * key_width,
+        .q = q,
         .keys = s->keys,
         .values = s->values,
-        .out = s->context + query * sb_value_width(c),
+        .out = out,
         .count = count,
-        .heads = (size_t)c->num_attention_heads,
-        .key_size = (size_t)c->attention_key_size,
-        .value_size = (size_t)c->attention_head_size,
+        .heads = plan->heads,
+        .key_size = plan->key_size,
+        .value_size = plan->value_size,
         .scratch = s->attention_scratch,
     });
 }
 
-static void attend(struct sb_session *s, const struct sb_row *rows, size_t count, size_t layer, bool last)
+static void attend(struct sb_session *s, const struct sb_row *rows, size_t count, size_t index, bool last)
 {
+    const struct sb_layer *layer = &s->model->layers[index];
     for (size_t r = 0; r < count; r++) {
         const struct sb_place *place = &s->places[r];
         size_t first = last ? place->first_output : place->first_token,
@@ -120,9 +198,9 @@ static void attend(struct sb_session *s, const struct sb_row *rows, size_t count
         if (queries == 0)
             continue;
         if (rows[r].is_step)
-            attend_step(s, &rows[r], first, layer);
+            attend_step(s, &rows[r], layer, first, index);
         else
-            attend_span(s, &rows[r], place, first, queries, last);
+            attend_span(s, &rows[r], place, layer, first, queries, last);
     }
 }
 
@@ -149,6 +227,7 @@ static void run_layer(struct sb_session *s, const struct sb_row *rows, size_t co
     const struct sb_layer *layer = &m->layers[index];
     size_t hidden = (size_t)m->config.hidden_size, n = last ? s->output_count : s->tokens;
     sb_dense_apply(s->key_value, s->x, s->tokens, &layer->key_value, NULL, s->linear_scratch);
+    prepare_keys(s, rows, count);
     store_key_values(s, rows, count, index);
     const float *in = s->x;
     if (last) { /* only the tokens whose output is wanted go on */
@@ -156,7 +235,9 @@ static void run_layer(struct sb_session *s, const struct sb_row *rows, size_t co
             memcpy(s->y + i * hidden, s->x + s->outputs[i] * hidden, hidden * sizeof *s->y);
         in = s->y;
     }
-    sb_dense_apply(s->query, in, n, &layer->query, NULL, s->linear_scratch);
+    if (m->attention.query_width)
+        sb_dense_apply(s->query, in, n, &layer->query, NULL, s->linear_scratch);
+    prepare_queries(s, rows, count, last);
     attend(s, rows, count, index, last);
     sb_dense_apply(s->y, s->context, n, &layer->output, &(struct sb_epilogue){.residual = in, .ld_residual = hidden},
                    s->linear_scratch);

@@ -5,7 +5,7 @@
 
 size_t sb_kv_cache_bytes(const struct sb_model *model, size_t prefix, size_t slots)
 {
-    size_t width = sb_key_width(&model->config) + sb_value_width(&model->config), rows, bytes;
+    size_t width = model->attention.key_width + model->attention.value_width, rows, bytes;
     if (__builtin_add_overflow(prefix, slots, &rows) ||
         __builtin_mul_overflow(rows, width * (size_t)model->config.num_hidden_layers * sizeof(float), &bytes))
         return 0;
@@ -26,7 +26,7 @@ enum sb_status sb_kv_cache_new(struct sb_kv_cache **cache, const struct sb_model
     }
     c->prefix_capacity = prefix;
     c->slots = slots;
-    c->width = sb_key_width(&model->config) + sb_value_width(&model->config);
+    c->width = model->attention.key_width + model->attention.value_width;
     c->layers = (size_t)model->config.num_hidden_layers;
     *cache = c;
     return SB_OK;

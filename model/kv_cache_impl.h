@@ -2,6 +2,8 @@
  * Inside of a KV cache. Only model/ includes this.
  *
  *     rows: [layers][prefix + slots][key_width + value_width]   token t of the source is row t, target slot s is row prefix + s
+ *
+ * Attention that needs no keys for its logits (model/attention/attention.h) has a key_width of 0: values alone are kept.
  */
 #ifndef SB_MODEL_KV_CACHE_IMPL_H
 #define SB_MODEL_KV_CACHE_IMPL_H

@@ -105,24 +105,50 @@ static void place_dense(struct builder *b, struct sb_dense *dense, enum sb_param
     dense->bias = place(b, bias, layer);
 }
 
-/* Keys and values in one product: their outputs stand side by side. */
-static void place_key_value(struct builder *b, struct sb_dense *dense, int layer)
+/* Several projections in one product: their outputs stand side by side. */
+static void place_projections(struct builder *b, struct sb_dense *dense, const struct sb_projection *list, int count,
+                              int layer)
 {
-    struct sb_weights *weights = b->model->weights;
-    struct sb_param kernels[2] = {sb_weights_get(weights, SB_KEY_KERNEL, layer),
-                                  sb_weights_get(weights, SB_VALUE_KERNEL, layer)};
-    struct sb_param biases[2] = {sb_weights_get(weights, SB_KEY_BIAS, layer),
-                                 sb_weights_get(weights, SB_VALUE_BIAS, layer)};
-    place_packed(b, &dense->packed, b->model->dtype, kernels, 2);
-    dense->bias = sb_arena_take(&b->model->arena, kernels[0].rows + kernels[1].rows, sizeof(float));
-    for (int i = 0; dense->bias && i < 2; i++)
-        sb_param_row(dense->bias + (i ? kernels[0].rows : 0), &biases[i], 0);
+    struct sb_param kernels[SB_MAX_PROJECTIONS] = {{0}};
+    size_t out = 0, at = 0;
+    for (int i = 0; i < count; i++) {
+        kernels[i] = sb_weights_get(b->model->weights, list[i].kernel, layer);
+        out += kernels[i].rows;
+    }
+    if (count == 0)
+        return;
+    place_packed(b, &dense->packed, b->model->dtype, kernels, count);
+    dense->bias = sb_arena_take(&b->model->arena, out, sizeof(float));
+    for (int i = 0; dense->bias && i < count; at += kernels[i++].rows) {
+        struct sb_param bias = sb_weights_get(b->model->weights, list[i].bias, layer);
+        sb_param_row(dense->bias + at, &bias, 0);
+    }
+}
+
+struct placing {
+    struct builder *builder;
+    int layer;
+};
+
+static float *place_table(void *context, enum sb_param_role role)
+{
+    const struct placing *p = context;
+    return place(p->builder, role, p->layer);
+}
+
+static void place_attention(struct builder *b, struct sb_layer *layer, int index)
+{
+    const struct sb_attention_plan *plan = &b->model->attention;
+    struct sb_projection list[SB_MAX_PROJECTIONS];
+    struct placing placing = {b, index};
+    place_projections(b, &layer->query, list, sb_attention_query_side(plan, list), index);
+    place_projections(b, &layer->key_value, list, sb_attention_key_side(plan, list), index);
+    sb_attention_find_tables(&layer->attention, plan, place_table, &placing);
 }
 
 static void place_layer(struct builder *b, struct sb_layer *layer, int index)
 {
-    place_dense(b, &layer->query, SB_QUERY_KERNEL, SB_QUERY_BIAS, index);
-    place_key_value(b, &layer->key_value, index);
+    place_attention(b, layer, index);
     place_dense(b, &layer->output, SB_OUTPUT_KERNEL, SB_OUTPUT_BIAS, index);
     layer->attention_norm = place_norm(b, SB_ATTENTION_NORM_GAMMA, SB_ATTENTION_NORM_BETA, index);
     place_dense(b, &layer->ffn_in, SB_FFN_IN_KERNEL, SB_FFN_IN_BIAS, index);
@@ -229,12 +255,9 @@ static enum sb_status choose_dtype(struct sb_model *m, const char *dtype, struct
     return SB_OK;
 }
 
-static enum sb_status check_supported(const struct sb_model *m, const char *dir, struct sb_error *error)
+static enum sb_status check_vocabulary(const struct sb_model *m, const char *dir, struct sb_error *error)
 {
     const struct sb_config *c = &m->config;
-    if (strcmp(c->model_type, "bert") != 0)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: config: model_type '%s' is not supported; 'bert' is", dir,
-                       c->model_type);
     int vocabulary = sb_tokenizer_vocab_size(m->tokenizer);
     if (vocabulary > c->vocab_size)
         return sb_fail(error, SB_INVALID, "%s: the tokenizer has %d tokens but the config's vocab_size is %d", dir,
@@ -268,8 +291,10 @@ enum sb_status sb_model_open(struct sb_model **model, const char *dir, const str
         status = sb_tokenizer_open(&m->tokenizer, dir, error);
     if (status == SB_OK) {
         m->config = *sb_weights_config(m->weights);
-        status = check_supported(m, dir, error);
+        status = check_vocabulary(m, dir, error);
     }
+    if (status == SB_OK)
+        status = sb_attention_plan_init(&m->attention, &m->config, error);
     if (status == SB_OK) {
         m->layers = calloc((size_t)m->config.num_hidden_layers, sizeof *m->layers);
         status = m->layers ? build(m, options->pool, error)
@@ -297,6 +322,7 @@ void sb_model_release(struct sb_model *model)
     if (!model || atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1)
         return;
     sb_arena_free(&model->arena);
+    sb_attention_plan_free(&model->attention);
     free(model->layers);
     sb_tokenizer_free(model->tokenizer);
     sb_weights_close(model->weights);

@@ -5,6 +5,7 @@
 #define SB_MODEL_MODEL_IMPL_H
 
 #include "base/arena.h"
+#include "model/attention/attention.h"
 #include "model/model.h"
 #include "weights/weights.h"
 
@@ -21,8 +22,9 @@ struct sb_norm {
 };
 
 struct sb_layer {
-    struct sb_dense query;     /* H -> A * key_size */
-    struct sb_dense key_value; /* H -> A * key_size + A * value_size: keys first, then values */
+    struct sb_dense query;     /* H -> query_width of the attention's plan; may have no outputs */
+    struct sb_dense key_value; /* H -> key_width + value_width: keys first, then values */
+    struct sb_attention_tables attention;
     struct sb_dense output;    /* A * value_size -> H */
     struct sb_norm attention_norm;
     struct sb_dense ffn_in;  /* H -> I */
@@ -39,10 +41,11 @@ struct sb_model {
     enum sb_packed_dtype dtype;
     const struct sb_attention_kernel *embedding_attention; /* of rows that only become vectors; NULL: kernels->attention */
     struct sb_config config;
+    struct sb_attention_plan attention;
     struct sb_arena arena;
 
     struct sb_param word_embedding;                /* [V, E] as stored */
-    float *position_embedding, *segment_embedding; /* [P, E], [type_vocab_size, E] */
+    float *position_embedding, *segment_embedding; /* [P, E], [type_vocab_size, E]; no positions: NULL */
     struct sb_norm embedding_norm;                 /* [E] */
     bool has_embedding_map;
     struct sb_dense embedding_map; /* E -> H, when E != H */
@@ -59,16 +62,6 @@ struct sb_model {
     struct sb_norm mlm_norm;
     struct sb_dense vocabulary; /* E -> V: the word embedding again, packed, with the output bias */
 };
-
-/* Floats of keys and values of one token in one layer. */
-static inline size_t sb_key_width(const struct sb_config *c)
-{
-    return (size_t)c->num_attention_heads * (size_t)c->attention_key_size;
-}
-static inline size_t sb_value_width(const struct sb_config *c)
-{
-    return (size_t)c->num_attention_heads * (size_t)c->attention_head_size;
-}
 
 enum sb_act sb_act_of(enum sb_activation activation);
 

@@ -35,9 +35,6 @@ static enum sb_status check_supported(const struct sb_network *n, const struct s
 {
     struct sb_param kernel, bias;
     enum sb_activation activation;
-    if (strcmp(n->config.model_type, "bert") != 0)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: config: model_type '%s' can not be trained; 'bert' can", n->dir,
-                       n->config.model_type);
     if (sb_weights_dense(weights, &kernel, &bias, &activation))
         return sb_fail(error, SB_UNSUPPORTED, "%s: a model with a Dense module behind its pooling can not be trained",
                        n->dir);
@@ -56,6 +53,8 @@ static enum sb_status read_network(struct sb_network *n, const struct sb_weights
         n->config.pooling = SB_POOL_POOLER;
     n->has_pooler = n->config.pooling == SB_POOL_POOLER || sb_weights_has_pooler(weights);
     enum sb_status status = check_supported(n, weights, error);
+    if (status == SB_OK)
+        status = sb_attention_plan_init(&n->attention, &n->config, error);
     if (status == SB_OK)
         status = sb_network_lay_out(n, weights, options, error);
     if (status != SB_OK)
@@ -116,7 +115,9 @@ enum sb_status sb_network_like(struct sb_network **network, const struct sb_netw
     n->config = *config;
     n->has_mlm = other->has_mlm;
     n->has_pooler = other->has_pooler;
-    enum sb_status status = sb_network_lay_out_like(n, other, error);
+    enum sb_status status = sb_attention_plan_init(&n->attention, &n->config, error);
+    if (status == SB_OK)
+        status = sb_network_lay_out_like(n, other, error);
     if (status == SB_OK)
         status = open_tokenizer(n, error);
     if (status != SB_OK) {
@@ -141,6 +142,7 @@ void sb_network_free(struct sb_network *network)
     if (!network)
         return;
     sb_tokenizer_free(network->tokenizer);
+    sb_attention_plan_free(&network->attention);
     free(network->values);
     free(network->layers);
     free(network->roles);

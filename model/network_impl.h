@@ -17,7 +17,7 @@ struct sb_norm_place {
 };
 
 struct sb_layer_places {
-    struct sb_affine query_key_value; /* one product: three kernels one behind the other, then three biases */
+    struct sb_affine features; /* one product: the attention's projections, kernels one behind the other, then biases */
     struct sb_affine output, ffn_in, ffn_out;
     struct sb_norm_place attention_norm, ffn_norm;
 };
@@ -31,6 +31,7 @@ struct sb_parameter_role {
 struct sb_network {
     char *dir; /* where it was read from: config and tokenizer are copied from there when it is saved */
     struct sb_config config;
+    struct sb_attention_plan attention;
     struct sb_tokenizer *tokenizer;
     struct sb_parameter *items;
     struct sb_parameter_role *roles; /* [parameters.count] */
@@ -39,7 +40,7 @@ struct sb_network {
 
     size_t word_embedding, segment_embedding, position_embedding;
     struct sb_norm_place embedding_norm;
-    bool has_embedding_map, has_pooler, has_mlm;
+    bool has_positions, has_embedding_map, has_pooler, has_mlm;
     struct sb_affine embedding_map;
     struct sb_layer_places *layers; /* [num_hidden_layers] */
     struct sb_affine pooler, mlm;
@@ -53,5 +54,8 @@ SB_MUST_CHECK enum sb_status sb_network_lay_out(struct sb_network *network, cons
 /* The same from another network's table, with this network's config. */
 SB_MUST_CHECK enum sb_status sb_network_lay_out_like(struct sb_network *network, const struct sb_network *other,
                                                      struct sb_error *error);
+
+/* A layer's attention tables within a flat array of the network's layout: its values, or gradients by them. */
+struct sb_attention_tables sb_network_attention(const struct sb_network *network, int layer, float *flat);
 
 #endif

@@ -25,7 +25,7 @@ static size_t largest_of_kernels(const struct sb_pass *p, size_t (*size)(const s
 {
     const struct sb_network *n = p->network;
     const struct sb_layer_places *l = &n->layers[0];
-    const struct sb_affine *all[] = {&l->query_key_value, &l->output, &l->ffn_in, &l->ffn_out,
+    const struct sb_affine *all[] = {&l->features, &l->output, &l->ffn_in, &l->ffn_out,
                                      &n->embedding_map,   &n->pooler, &n->mlm};
     size_t largest = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -53,13 +53,13 @@ static void take_kept(struct sb_pass *p)
 {
     const struct sb_config *c = &p->network->config;
     size_t tokens = p->options.max_tokens, hidden = (size_t)c->hidden_size, layers = (size_t)c->num_hidden_layers;
-    size_t value = sb_value_width(c), wide = (size_t)c->intermediate_size;
+    size_t value = p->network->attention.value_width, wide = (size_t)c->intermediate_size;
     for (size_t i = 0; i < layers; i++) {
         struct sb_kept *kept = &p->layers[i];
         if (i > 0 && p->options.recompute)
             *kept = p->layers[0];
         else
-            *kept = (struct sb_kept){.query_key_value = floats(p, tokens, 2 * sb_key_width(c) + value),
+            *kept = (struct sb_kept){.features = floats(p, tokens, p->network->layers[0].features.out),
                                      .context = floats(p, tokens, value),
                                      .attention_sum = floats(p, tokens, hidden),
                                      .ffn_in = floats(p, tokens, wide)};
@@ -71,13 +71,18 @@ static void take_buffers(struct sb_pass *p)
 {
     const struct sb_config *c = &p->network->config;
     size_t tokens = p->options.max_tokens, hidden = (size_t)c->hidden_size, width = (size_t)c->embedding_size;
-    size_t value = sb_value_width(c), wide = (size_t)c->intermediate_size, widest = larger(hidden, width);
+    const struct sb_attention_plan *plan = &p->network->attention;
+    size_t value = plan->value_width, wide = (size_t)c->intermediate_size, widest = larger(hidden, width);
     p->x = floats(p, tokens, hidden);
     p->dx = floats(p, tokens, widest);
     p->dy = floats(p, tokens, hidden);
     p->dhidden = floats(p, tokens, hidden);
     p->dcontext = floats(p, tokens, value);
-    p->dquery_key_value = floats(p, tokens, 2 * sb_key_width(c) + value);
+    p->dfeatures = floats(p, tokens, p->network->layers[0].features.out);
+    if (plan->has_trained_tables)
+        p->dlogits = floats(p, tokens * plan->positions, plan->heads);
+    if (plan->part_count > 1 || plan->talking_heads)
+        p->mixing = floats(p, p->options.max_rows, sb_pass_mixing_floats(plan));
     p->chunk_hidden = floats(p, SB_PASS_CHUNK, widest);
     p->chunk_ffn = floats(p, SB_PASS_CHUNK, wide);
     p->dffn = floats(p, SB_PASS_CHUNK, wide);
@@ -121,6 +126,7 @@ static void lay_out(struct sb_pass *p)
     size_t tokens = p->options.max_tokens, threads = (size_t)sb_pool_threads(p->options.pool);
     size_t inputs = larger(largest_of_kernels(p, width_of), p->network->has_mlm ? (size_t)c->vocab_size : 0);
     p->first_token = sb_arena_take(&p->arena, p->options.max_rows + 1, sizeof *p->first_token);
+    p->first_logit = sb_arena_take(&p->arena, p->options.max_rows, sizeof *p->first_logit);
     p->token_row = sb_arena_take(&p->arena, tokens, sizeof *p->token_row);
     p->token_position = sb_arena_take(&p->arena, tokens, sizeof *p->token_position);
     p->outputs = sb_arena_take(&p->arena, tokens, sizeof *p->outputs);
@@ -133,7 +139,7 @@ static void lay_out(struct sb_pass *p)
     take_heads(p);
     for (size_t i = 0; i < threads; i++) {
         p->scratch[i] = sb_arena_take(&p->arena, sb_linear_scratch(SB_PASS_ROWS, larger(inputs, SB_PASS_CHUNK)), 1);
-        p->attention[i] = floats(p, sb_pass_attention_scratch(c), 1);
+        p->attention[i] = floats(p, sb_pass_attention_scratch(&p->network->attention), 1);
     }
 }
 
@@ -218,7 +224,7 @@ static enum sb_status check_row(const struct sb_config *c, const struct sb_pass_
 /* Gives each token its row and position. */
 static enum sb_status place(struct sb_pass *p, const struct sb_pass_input *input, struct sb_error *error)
 {
-    size_t tokens = 0;
+    size_t tokens = 0, logits = 0;
     if (input->count > p->options.max_rows)
         return sb_fail(error, SB_LIMIT, "batch: %zu rows; the pass has room for %zu", input->count, p->options.max_rows);
     for (size_t r = 0; r < input->count; r++) {
@@ -228,6 +234,8 @@ static enum sb_status place(struct sb_pass *p, const struct sb_pass_input *input
         if (input->rows[r].length > p->options.max_tokens - tokens)
             return sb_fail(error, SB_LIMIT, "batch: more than %zu tokens", p->options.max_tokens);
         p->first_token[r] = tokens;
+        p->first_logit[r] = logits;
+        logits += input->rows[r].length * input->rows[r].length * p->network->attention.heads;
         for (size_t i = 0; i < input->rows[r].length; i++, tokens++) {
             p->token_row[tokens] = (uint32_t)r;
             p->token_position[tokens] = (uint32_t)i;

@@ -1,219 +1,259 @@
 /*
- * Attention of a pass: row by row, head by head, with the probabilities written out, because the backward pass and dropout
- * need them. Rows are short; a row is one task.
+ * Attention of a pass: model/attention/ over the rows, a row a task, with dropout on the weights.
  *
- *     scores = Q K^T / sqrt(key_size)      P = softmax over the keys that each query sees      context = dropout(P) V
- *
- * Backward, with D the dropout mask over P, from dC = d context:
- *
- *     dV = (D P)^T dC     dP = D (dC V^T)     dS = P (dP - sum_j P dP)     dQ = dS K / sqrt     dK = dS^T Q / sqrt
+ * Gradients by an attention's own tables are sums over rows. Their order is fixed in two ways: what a head owns is summed by one
+ * task a head, row after row, from gradients by the logits that every row has left; the few numbers that mix parts and heads are
+ * left by each row and added up at the end.
  */
 #include "model/pass_impl.h"
 
-#include <math.h>
 #include <string.h>
 
-/* One head of one row: pointers to its first token, rows ld apart. */
-struct head {
-    const float *q, *k, *v;
-    size_t ld, length, prefix, key_size, value_size;
-    float scale;
-    float rate; /* of dropout */
-    uint64_t seed, stream, index, index_step; /* token i's mask begins at index + i * index_step */
+struct passing {
+    struct sb_pass *pass;
+    struct sb_attention_tables tables;
+    float *features, *context;                           /* forward */
+    const float *dcontext;                               /* backward, and what follows */
+    float *dfeatures, *gradients;
+    int layer;
 };
 
-/* One thread's scratch: a head's matrices. */
-struct matrices {
-    float *probabilities, *dprobabilities, *square; /* [T, T] */
-    float *transposed, *values;                     /* [max(key, value), T] */
+/* One thread's scratch. */
+struct workspace {
+    float *values; /* [T, value_width]: context of a row in the last layer, or its gradient */
+    int *positions, *visible;
+    float *scratch;
 };
 
-static size_t largest(size_t a, size_t b)
+static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
 }
 
-size_t sb_pass_attention_scratch(const struct sb_config *c)
+size_t sb_pass_attention_scratch(const struct sb_attention_plan *plan)
 {
-    size_t positions = (size_t)c->max_position_embeddings;
-    return 3 * positions * positions +
-           2 * positions * largest((size_t)c->attention_key_size, (size_t)c->attention_head_size);
+    return plan->positions * (plan->value_width + 2) +
+           larger(sb_attend_scratch(plan), sb_attend_backward_scratch(plan));
 }
 
-static struct matrices carve(const struct sb_pass *p, int worker)
+size_t sb_pass_mixing_floats(const struct sb_attention_plan *plan)
 {
-    const struct sb_config *c = &p->network->config;
-    size_t positions = (size_t)c->max_position_embeddings, square = positions * positions;
-    float *memory = p->attention[worker], *transposed = memory + 3 * square;
-    size_t strip = positions * largest((size_t)c->attention_key_size, (size_t)c->attention_head_size);
-    return (struct matrices){memory, memory + square, memory + 2 * square, transposed, transposed + strip};
+    return SB_ATTENTION_PARTS + 2 * plan->heads * plan->heads;
 }
 
-static struct head head_of(const struct sb_pass *p, const float *query_key_value, size_t row, size_t head, int layer)
+static struct workspace carve(const struct sb_pass *p, int worker)
 {
-    const struct sb_config *c = &p->network->config;
-    size_t key_width = sb_key_width(c), ld = 2 * key_width + sb_value_width(c);
-    size_t positions = (size_t)c->max_position_embeddings, heads = (size_t)c->num_attention_heads;
-    const float *x = query_key_value + p->first_token[row] * ld;
-    struct head h = {.q = x + head * (size_t)c->attention_key_size,
-                     .ld = ld,
-                     .length = p->input.rows[row].length,
-                     .prefix = p->input.rows[row].prefix,
-                     .key_size = (size_t)c->attention_key_size,
-                     .value_size = (size_t)c->attention_head_size,
-                     .scale = 1.0f / sqrtf((float)c->attention_key_size),
-                     .rate = p->input.attention_dropout,
-                     .seed = p->input.seed,
-                     .stream = sb_dropout_stream(p, layer, SB_DROP_ATTENTION),
-                     .index_step = (positions + 7) / 8};
-    h.k = h.q + key_width;
-    h.v = x + 2 * key_width + head * (size_t)c->attention_head_size;
-    h.index = ((p->input.first_row + row) * heads + head) * positions * h.index_step;
-    return h;
+    const struct sb_attention_plan *plan = &p->network->attention;
+    float *memory = p->attention[worker], *ints = memory + plan->positions * plan->value_width;
+    return (struct workspace){memory, (int *)(void *)ints, (int *)(void *)(ints + plan->positions),
+                              ints + 2 * plan->positions};
 }
 
-static size_t keys_seen(const struct head *h, size_t token)
+static size_t feature_width(const struct sb_attention_plan *plan)
 {
-    return largest(h->prefix, token + 1);
+    return plan->query_width + plan->key_width + plan->value_width;
 }
 
-/* probabilities[T, T], those of keys that are not seen 0; no dropout yet. */
-static void find_probabilities(const struct sb_pass *p, const struct head *h, const struct matrices *m)
-{
-    size_t n = h->length;
-    p->training->transpose(m->transposed, n, h->k, h->ld, n, h->key_size);
-    p->training->matmul(m->probabilities, n, h->q, h->ld, m->transposed, n, n, h->key_size, n);
-    for (size_t i = 0; i < n; i++) {
-        float *row = m->probabilities + i * n;
-        size_t seen = keys_seen(h, i);
-        p->training->softmax(row, seen, h->scale);
-        memset(row + seen, 0, (n - seen) * sizeof *row);
-    }
-}
-
-static void drop(const struct head *h, float *probabilities)
-{
-    for (size_t i = 0; i < h->length && h->rate > 0; i++)
-        sb_dropout_row(probabilities + i * h->length, keys_seen(h, i), h->rate, h->seed, h->stream,
-                       h->index + i * h->index_step);
-}
-
-struct attending {
-    struct sb_pass *pass;
-    const float *query_key_value;
-    float *context;               /* forward */
-    const float *dcontext;        /* backward */
-    float *dquery_key_value;
-    int layer;
+/* The dropout masks of a row: token i's of a head begins at index + i * index_step. */
+struct dropping {
+    const struct sb_pass *pass;
+    const struct sb_pass_row *row;
+    const int *visible;
+    uint64_t stream, first, index_step;
 };
 
-/* Row of context of a token, SB_NO_OUTPUT if it has none. */
-static uint32_t context_row(const struct sb_pass *p, size_t token, int layer)
+static struct dropping dropping_of(const struct passing *a, size_t row, const struct workspace *w)
 {
-    return sb_pass_is_last(p, layer) ? p->output_of[token] : (uint32_t)token;
+    const struct sb_pass *p = a->pass;
+    const struct sb_attention_plan *plan = &p->network->attention;
+    uint64_t step = (plan->positions + 7) / 8;
+    return (struct dropping){.pass = p,
+                             .row = &p->input.rows[row],
+                             .visible = w->visible,
+                             .stream = sb_dropout_stream(p, a->layer, SB_DROP_ATTENTION),
+                             .first = (p->input.first_row + row) * plan->heads * plan->positions * step,
+                             .index_step = step};
 }
 
-/* A head's values[T, value_size] to the rows of context that there are. */
-static void put_context(const struct sb_pass *p, const struct attending *a, size_t row, const struct head *h,
-                        const float *values, size_t column, size_t width)
+static void drop_weights(void *context, size_t head, size_t first_query, size_t queries, float *weights)
 {
-    for (size_t i = 0; i < h->length; i++) {
-        uint32_t to = context_row(p, p->first_token[row] + i, a->layer);
-        if (to != SB_NO_OUTPUT)
-            memcpy(a->context + to * width + column, values + i * h->value_size, h->value_size * sizeof *values);
-    }
+    const struct dropping *d = context;
+    const struct sb_pass *p = d->pass;
+    uint64_t index = d->first + head * p->network->attention.positions * d->index_step;
+    for (size_t i = 0; i < queries; i++)
+        sb_dropout_row(weights + i * d->row->length, (size_t)d->visible[first_query + i], p->input.attention_dropout,
+                       p->input.seed, d->stream, index + (first_query + i) * d->index_step);
 }
 
-/* The way back: zero where there is no row. */
-static void take_context(const struct sb_pass *p, const struct attending *a, size_t row, const struct head *h,
-                         float *values, size_t column, size_t width)
+/* All tokens of a row are its queries, in the last layer too: what is not wanted is left out behind. */
+static struct sb_attending attending_of(const struct passing *a, size_t row, const struct workspace *w,
+                                        struct dropping *dropping)
 {
-    for (size_t i = 0; i < h->length; i++) {
-        uint32_t from = context_row(p, p->first_token[row] + i, a->layer);
-        float *out = values + i * h->value_size;
-        if (from == SB_NO_OUTPUT)
-            memset(out, 0, h->value_size * sizeof *out);
-        else
-            memcpy(out, a->dcontext + from * width + column, h->value_size * sizeof *out);
+    const struct sb_pass *p = a->pass;
+    const struct sb_attention_plan *plan = &p->network->attention;
+    const struct sb_pass_row *r = &p->input.rows[row];
+    size_t width = feature_width(plan);
+    const float *query = a->features + p->first_token[row] * width, *key = query + plan->query_width;
+    for (size_t i = 0; i < r->length; i++) {
+        w->positions[i] = (int)i;
+        w->visible[i] = (int)larger(r->prefix, i + 1);
     }
+    *dropping = dropping_of(a, row, w);
+    return (struct sb_attending){
+        .plan = plan,
+        .tables = &a->tables,
+        .kernels = p->kernels,
+        .query = query,
+        .key = key,
+        .value = key + plan->key_width,
+        .ld_query = width,
+        .ld_key = width,
+        .ld_value = width,
+        .queries = r->length,
+        .keys = r->length,
+        .positions = w->positions,
+        .visible = w->visible,
+        .drop = p->input.attention_dropout > 0 ? drop_weights : NULL,
+        .drop_context = dropping,
+        .scratch = w->scratch,
+    };
 }
 
 static void attend_row(void *context, size_t row, int worker)
 {
-    const struct attending *a = context;
+    const struct passing *a = context;
     struct sb_pass *p = a->pass;
-    const struct sb_config *c = &p->network->config;
-    struct matrices m = carve(p, worker);
-    size_t width = sb_value_width(c);
-    for (size_t i = 0; i < (size_t)c->num_attention_heads; i++) {
-        struct head h = head_of(p, a->query_key_value, row, i, a->layer);
-        find_probabilities(p, &h, &m);
-        drop(&h, m.probabilities);
-        p->training->matmul(m.values, h.value_size, m.probabilities, h.length, h.v, h.ld, h.length, h.length,
-                            h.value_size);
-        put_context(p, a, row, &h, m.values, i * h.value_size, width);
+    const struct sb_attention_plan *plan = &p->network->attention;
+    struct workspace w = carve(p, worker);
+    struct dropping dropping;
+    struct sb_attending attending = attending_of(a, row, &w, &dropping);
+    size_t first = p->first_token[row], width = feature_width(plan);
+    for (size_t i = 0; i < attending.queries; i++) {
+        float *query = a->features + (first + i) * width;
+        sb_attention_prepare_query(plan, query, i);
+        sb_attention_prepare_key(plan, query + plan->query_width, i);
     }
+    if (!sb_pass_is_last(p, a->layer)) {
+        sb_attend(&attending, a->context + first * plan->value_width, plan->value_width);
+        return;
+    }
+    sb_attend(&attending, w.values, plan->value_width);
+    for (size_t i = 0; i < attending.queries; i++)
+        if (p->output_of[first + i] != SB_NO_OUTPUT)
+            memcpy(a->context + p->output_of[first + i] * plan->value_width, w.values + i * plan->value_width,
+                   plan->value_width * sizeof *w.values);
 }
 
-/* dprobabilities becomes the gradient by the scores, scale included. */
-static void scores_gradient(const struct sb_pass *p, const struct head *h, const struct matrices *m)
+/* The gradient by a row's context, zero for tokens that are no outputs of the last layer. */
+static const float *context_gradient(const struct passing *a, size_t row, const struct workspace *w)
 {
-    size_t n = h->length;
-    for (size_t i = 0; i < n; i++) {
-        float *row = m->dprobabilities + i * n;
-        size_t seen = keys_seen(h, i);
-        p->training->softmax_backward(row, m->probabilities + i * n, row, seen, h->scale);
-        memset(row + seen, 0, (n - seen) * sizeof *row);
+    const struct sb_pass *p = a->pass;
+    size_t first = p->first_token[row], width = p->network->attention.value_width;
+    if (!sb_pass_is_last(p, a->layer))
+        return a->dcontext + first * width;
+    for (size_t i = 0; i < p->input.rows[row].length; i++) {
+        uint32_t from = p->output_of[first + i];
+        if (from == SB_NO_OUTPUT)
+            memset(w->values + i * width, 0, width * sizeof *w->values);
+        else
+            memcpy(w->values + i * width, a->dcontext + from * width, width * sizeof *w->values);
     }
+    return w->values;
 }
 
-/* m->values: dC */
-static void head_backward(const struct sb_pass *p, const struct head *h, const struct matrices *m, float *dq)
+/* Where a row leaves its gradients by the mixtures; zero. */
+static struct sb_attention_tables row_mixing(const struct sb_pass *p, size_t row)
 {
-    const struct sb_training_kernels *t = p->training;
-    size_t n = h->length, ld_dc = h->value_size;
-    const float *dc = m->values;
-    float *dk = dq + (h->k - h->q), *dv = dq + (h->v - h->q);
-    find_probabilities(p, h, m);
-    t->transpose(m->transposed, n, h->v, h->ld, n, h->value_size);
-    t->matmul(m->dprobabilities, n, dc, ld_dc, m->transposed, n, n, h->value_size, n);
-    drop(h, m->dprobabilities);
-    scores_gradient(p, h, m);
-    t->matmul(dq, h->ld, m->dprobabilities, n, h->k, h->ld, n, n, h->key_size);
-    t->transpose(m->square, n, m->dprobabilities, n, n, n);
-    t->matmul(dk, h->ld, m->square, n, h->q, h->ld, n, n, h->key_size);
-    drop(h, m->probabilities);
-    t->transpose(m->square, n, m->probabilities, n, n, n);
-    t->matmul(dv, h->ld, m->square, n, dc, ld_dc, n, n, h->value_size);
+    const struct sb_attention_plan *plan = &p->network->attention;
+    size_t count = sb_pass_mixing_floats(plan), square = plan->heads * plan->heads;
+    if (!p->mixing)
+        return (struct sb_attention_tables){0};
+    float *mixing = p->mixing + row * count;
+    memset(mixing, 0, count * sizeof *mixing);
+    return (struct sb_attention_tables){.mixture = mixing,
+                                        .talking_logits = mixing + SB_ATTENTION_PARTS,
+                                        .talking_weights = mixing + SB_ATTENTION_PARTS + square};
 }
 
 static void attend_row_backward(void *context, size_t row, int worker)
 {
-    const struct attending *a = context;
+    const struct passing *a = context;
     struct sb_pass *p = a->pass;
-    const struct sb_config *c = &p->network->config;
-    struct matrices m = carve(p, worker);
-    size_t width = sb_value_width(c);
-    for (size_t i = 0; i < (size_t)c->num_attention_heads; i++) {
-        struct head h = head_of(p, a->query_key_value, row, i, a->layer);
-        take_context(p, a, row, &h, m.values, i * h.value_size, width);
-        head_backward(p, &h, &m, a->dquery_key_value + (h.q - a->query_key_value));
+    const struct sb_attention_plan *plan = &p->network->attention;
+    struct workspace w = carve(p, worker);
+    struct dropping dropping;
+    struct sb_attending attending = attending_of(a, row, &w, &dropping);
+    size_t width = feature_width(plan);
+    float *dquery = a->dfeatures + p->first_token[row] * width, *dkey = dquery + plan->query_width;
+    sb_attend_backward(&attending, &(struct sb_attending_gradients){
+                                       .dout = context_gradient(a, row, &w),
+                                       .ld_dout = plan->value_width,
+                                       .dquery = dquery,
+                                       .dkey = dkey,
+                                       .dvalue = dkey + plan->key_width,
+                                       .dlogits = p->dlogits ? p->dlogits + p->first_logit[row] : NULL,
+                                       .mixing = row_mixing(p, row),
+                                   });
+    for (size_t i = 0; i < attending.queries; i++)
+        sb_attention_prepare_backward(plan, dquery + i * width, attending.query + i * width, dkey + i * width,
+                                      attending.key + i * width, i);
+}
+
+static void head_tables(void *context, size_t head, int worker)
+{
+    const struct passing *a = context;
+    struct sb_pass *p = a->pass;
+    struct workspace w = carve(p, worker);
+    struct sb_attention_tables gradients = sb_network_attention(p->network, a->layer, a->gradients);
+    for (size_t row = 0; row < p->input.count; row++) {
+        struct dropping dropping;
+        struct sb_attending attending = attending_of(a, row, &w, &dropping);
+        sb_attend_table_gradients(&attending, head,
+                                  p->dlogits + p->first_logit[row] + head * attending.queries * attending.keys,
+                                  &gradients);
     }
 }
 
-void sb_pass_attend(struct sb_pass *p, float *context, const float *query_key_value, int layer)
+static void add_mixing(const struct passing *a)
 {
-    struct attending attending = {.pass = p, .query_key_value = query_key_value, .context = context, .layer = layer};
-    sb_pool_run(p->options.pool, p->input.count, attend_row, &attending);
+    struct sb_pass *p = a->pass;
+    const struct sb_attention_plan *plan = &p->network->attention;
+    struct sb_attention_tables gradients = sb_network_attention(p->network, a->layer, a->gradients);
+    size_t square = plan->heads * plan->heads, count = sb_pass_mixing_floats(plan);
+    for (size_t row = 0; row < p->input.count; row++) {
+        const float *mixing = p->mixing + row * count, *logits = mixing + SB_ATTENTION_PARTS, *weights = logits + square;
+        if (plan->part_count > 1)
+            p->training->add_scaled(gradients.mixture, mixing, 1, (size_t)plan->part_count);
+        if (plan->talking_heads) {
+            p->training->add_scaled(gradients.talking_logits, logits, 1, square);
+            p->training->add_scaled(gradients.talking_weights, weights, 1, square);
+        }
+    }
 }
 
-void sb_pass_attend_backward(struct sb_pass *p, float *dquery_key_value, const float *dcontext,
-                             const float *query_key_value, int layer)
+void sb_pass_attend(struct sb_pass *p, float *context, float *features, int layer)
 {
-    struct attending attending = {.pass = p,
-                                  .query_key_value = query_key_value,
-                                  .dcontext = dcontext,
-                                  .dquery_key_value = dquery_key_value,
-                                  .layer = layer};
-    sb_pool_run(p->options.pool, p->input.count, attend_row_backward, &attending);
+    struct passing passing = {.pass = p,
+                              .tables = sb_network_attention(p->network, layer, p->network->values),
+                              .features = features,
+                              .context = context,
+                              .layer = layer};
+    sb_pool_run(p->options.pool, p->input.count, attend_row, &passing);
+}
+
+void sb_pass_attend_backward(struct sb_pass *p, float *dfeatures, const float *dcontext, const float *features, int layer,
+                             float *gradients)
+{
+    struct passing passing = {.pass = p,
+                              .tables = sb_network_attention(p->network, layer, p->network->values),
+                              .features = (float *)(uintptr_t)features, /* read only */
+                              .dcontext = dcontext,
+                              .dfeatures = dfeatures,
+                              .gradients = gradients,
+                              .layer = layer};
+    sb_pool_run(p->options.pool, p->input.count, attend_row_backward, &passing);
+    if (p->dlogits)
+        sb_pool_run(p->options.pool, p->network->attention.heads, head_tables, &passing);
+    if (p->mixing)
+        add_mixing(&passing);
 }

@@ -29,7 +29,8 @@ static void sum_row(void *context, size_t r, int worker)
         if (p->input.perturbation)
             p->training->add_scaled(sum, p->input.perturbation + token * width, 1, width);
         p->training->add_scaled(sum, n->values + n->segment_embedding + segment_of(row, i) * width, 1, width);
-        p->training->add_scaled(sum, n->values + n->position_embedding + i * width, 1, width);
+        if (n->has_positions)
+            p->training->add_scaled(sum, n->values + n->position_embedding + i * width, 1, width);
     }
 }
 
@@ -66,7 +67,8 @@ static void scatter(struct sb_pass *p, const float *dsum, float *gradients)
         size_t i = p->token_position[token];
         p->training->add_scaled(gradients + n->word_embedding + (size_t)row->ids[i] * width, d, 1, width);
         p->training->add_scaled(gradients + n->segment_embedding + segment_of(row, i) * width, d, 1, width);
-        p->training->add_scaled(gradients + n->position_embedding + i * width, d, 1, width);
+        if (n->has_positions)
+            p->training->add_scaled(gradients + n->position_embedding + i * width, d, 1, width);
     }
     if (p->input.occurrence_gradients)
         memcpy(p->input.occurrence_gradients, dsum, p->tokens * width * sizeof *dsum);

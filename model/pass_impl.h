@@ -3,7 +3,7 @@
  *
  * Kept of each token: the input of the first layer, and of each layer (struct sb_kept)
  *
- *     query_key_value [2 key + value]   context [value]   attention_sum [H]   ffn_in [I]   ffn_sum [H]
+ *     features [query + key + value]   context [value]   attention_sum [H]   ffn_in [I]   ffn_sum [H]
  *
  * where the sums are what goes into the LayerNorms. The outputs of LayerNorms, gelu and softmax are computed again. With
  * `recompute` all layers share one set but for ffn_sum, and a layer's set is filled again before its backward step.
@@ -30,7 +30,7 @@ enum {
 enum sb_dropout_site { SB_DROP_EMBEDDING, SB_DROP_ATTENTION, SB_DROP_ATTENTION_OUT, SB_DROP_FFN_OUT, SB_DROP_SITES };
 
 struct sb_kept {
-    float *query_key_value, *context, *attention_sum, *ffn_in, *ffn_sum;
+    float *features, *context, *attention_sum, *ffn_in, *ffn_sum;
 };
 
 struct sb_pass {
@@ -44,6 +44,7 @@ struct sb_pass {
     struct sb_pass_input input; /* of the last forward */
     size_t tokens;
     size_t *first_token;                   /* [max_rows + 1] */
+    size_t *first_logit;                   /* [max_rows]: of a row in dlogits */
     uint32_t *token_row, *token_position;  /* [max_tokens] */
     /* Tokens whose last layer's output is wanted, in order; all that the last layer holds, and dhidden, has a row for each. */
     size_t *outputs, output_count;         /* [max_tokens] */
@@ -57,7 +58,9 @@ struct sb_pass {
     float *dx, *dy;         /* [tokens, H]: gradient by the stream; what passes a dropout */
     float *dhidden;         /* [tokens, H]: gradient by the last layer's output, from the heads */
     float *dcontext;        /* [tokens, value] */
-    float *dquery_key_value;
+    float *dfeatures;
+    float *dlogits; /* of every row [heads, T, T]: by the attention's logits; for parts with trained tables only */
+    float *mixing;  /* [max_rows, sb_pass_mixing_floats]: a row's gradients by the mixtures; where there are any */
     float *chunk_hidden;      /* [SB_PASS_CHUNK, max(H, E)] */
     float *chunk_ffn, *dffn;  /* [SB_PASS_CHUNK, I] */
     float *transposed;        /* [widest out, SB_PASS_CHUNK]: dY^T of a chunk */
@@ -127,10 +130,13 @@ uint64_t sb_dropout_stream(const struct sb_pass *p, int layer, enum sb_dropout_s
 
 /* ---- pass_attention.c: every row's attention; context has a row for each token, in the last layer for each output ---- */
 
-size_t sb_pass_attention_scratch(const struct sb_config *config); /* floats, of one thread */
-void sb_pass_attend(struct sb_pass *p, float *context, const float *query_key_value, int layer);
-void sb_pass_attend_backward(struct sb_pass *p, float *dquery_key_value, const float *dcontext,
-                             const float *query_key_value, int layer);
+size_t sb_pass_attention_scratch(const struct sb_attention_plan *plan); /* floats, of one thread */
+size_t sb_pass_mixing_floats(const struct sb_attention_plan *plan);     /* parameters of a layer's mixtures */
+/* features: as the linear layer left them; prepared in place. */
+void sb_pass_attend(struct sb_pass *p, float *context, float *features, int layer);
+/* features: prepared. dfeatures: by what the linear layer left. Adds to the gradients of the attention's tables. */
+void sb_pass_attend_backward(struct sb_pass *p, float *dfeatures, const float *dcontext, const float *features, int layer,
+                             float *gradients);
 
 /* ---- pass_embedding.c, pass_layer.c, pass_heads.c ---- */
 

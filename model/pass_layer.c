@@ -95,10 +95,10 @@ static void attention_forward(struct sb_pass *p, const float *in, int layer)
 {
     const struct sb_layer_places *places = &p->network->layers[layer];
     const struct sb_kept *kept = &p->layers[layer];
-    const struct sb_affine *qkv = &places->query_key_value, *output = &places->output;
-    struct sb_packed w = pack(p, qkv, false, 0);
-    sb_pass_linear(p, kept->query_key_value, qkv->out, in, qkv->in, p->tokens, &w, sb_pass_value(p, qkv->bias), NULL, 0);
-    sb_pass_attend(p, kept->context, kept->query_key_value, layer);
+    const struct sb_affine *features = &places->features, *output = &places->output;
+    struct sb_packed w = pack(p, features, false, 0);
+    sb_pass_linear(p, kept->features, features->out, in, features->in, p->tokens, &w, sb_pass_value(p, features->bias), NULL, 0);
+    sb_pass_attend(p, kept->context, kept->features, layer);
     w = pack(p, output, false, 0);
     size_t rows = rows_of(p, layer);
     sb_pass_linear(p, kept->attention_sum, output->out, kept->context, output->in, rows, &w,
@@ -193,7 +193,7 @@ static void attention_backward(struct sb_pass *p, const float *in, int layer, fl
 {
     const struct sb_layer_places *places = &p->network->layers[layer];
     const struct sb_kept *kept = &p->layers[layer];
-    const struct sb_affine *qkv = &places->query_key_value, *output = &places->output;
+    const struct sb_affine *features = &places->features, *output = &places->output;
     size_t hidden = hidden_size(p), rows = rows_of(p, layer);
     sb_pass_norm_backward(p, p->dx, p->dx, kept->attention_sum, places->attention_norm, rows, hidden, gradients);
     sb_pass_dropout(p, p->dy, p->dx, &(struct sb_norm_step){.rows = rows,
@@ -205,11 +205,11 @@ static void attention_backward(struct sb_pass *p, const float *in, int layer, fl
                             output->in, rows, output->out, output->in, p->transposed);
     struct sb_packed w = pack(p, output, true, 0);
     sb_pass_linear(p, p->dcontext, output->in, p->dy, hidden, rows, &w, NULL, NULL, 0);
-    sb_pass_attend_backward(p, p->dquery_key_value, p->dcontext, kept->query_key_value, layer);
-    sb_pass_kernel_gradient(p, gradients + qkv->kernel, gradients + qkv->bias, p->dquery_key_value, qkv->out, in, hidden,
-                            p->tokens, qkv->out, qkv->in, p->transposed);
-    w = pack(p, qkv, true, 0);
-    sb_pass_linear(p, p->dx, hidden, p->dquery_key_value, qkv->out, p->tokens, &w, NULL, gradient_of_all(p, layer),
+    sb_pass_attend_backward(p, p->dfeatures, p->dcontext, kept->features, layer, gradients);
+    sb_pass_kernel_gradient(p, gradients + features->kernel, gradients + features->bias, p->dfeatures, features->out, in, hidden,
+                            p->tokens, features->out, features->in, p->transposed);
+    w = pack(p, features, true, 0);
+    sb_pass_linear(p, p->dx, hidden, p->dfeatures, features->out, p->tokens, &w, NULL, gradient_of_all(p, layer),
                    hidden);
 }
 

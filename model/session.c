@@ -26,20 +26,25 @@ static void lay_out(struct sb_session *s)
     size_t tokens = s->limits.max_tokens, rows = s->limits.max_rows, logits = s->limits.max_logits;
     size_t hidden = (size_t)c->hidden_size, embedding = (size_t)c->embedding_size,
            dimensions = (size_t)s->model->dimensions;
-    size_t positions = (size_t)c->max_position_embeddings, key = sb_key_width(c), value = sb_value_width(c);
+    const struct sb_attention_plan *plan = &s->model->attention;
+    size_t positions = plan->positions, key = plan->key_width, value = plan->value_width;
     s->x = sb_arena_take(a, tokens * hidden, sizeof *s->x);
     s->y = sb_arena_take(a, tokens * hidden, sizeof *s->y);
-    s->query = sb_arena_take(a, tokens * key, sizeof *s->query);
+    s->query = sb_arena_take(a, tokens * plan->query_width, sizeof *s->query);
     s->key_value = sb_arena_take(a, tokens * (key + value), sizeof *s->key_value);
     s->context = sb_arena_take(a, tokens * value, sizeof *s->context);
     s->ffn = sb_arena_take(a, SB_FFN_CHUNK * (size_t)c->intermediate_size, sizeof *s->ffn);
     if (s->model->has_embedding_map)
         s->embedding = sb_arena_take(a, tokens * embedding, sizeof *s->embedding);
+    s->positions = sb_arena_take(a, tokens, sizeof *s->positions);
     s->visible = sb_arena_take(a, tokens, sizeof *s->visible);
     s->outputs = sb_arena_take(a, tokens, sizeof *s->outputs);
     s->keys = sb_arena_take(a, positions, sizeof *s->keys);
     s->values = sb_arena_take(a, positions, sizeof *s->values);
-    size_t scratch = sb_attention_scratch(positions, (size_t)c->attention_key_size, (size_t)c->attention_head_size);
+    if (!plan->is_fused)
+        s->gathered = sb_arena_take(a, positions * (key + value), sizeof *s->gathered);
+    size_t scratch = plan->is_fused ? sb_attention_scratch(positions, plan->key_size, plan->value_size)
+                                    : sb_attend_scratch(plan);
     s->attention_scratch = sb_arena_take(a, scratch, sizeof *s->attention_scratch);
     size_t widest = larger(hidden, larger(embedding, value)), chunk = (size_t)c->intermediate_size;
     s->linear_scratch =

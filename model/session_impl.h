@@ -24,15 +24,16 @@ struct sb_session {
 
     float *x;         /* H: the stream */
     float *y;         /* H: sums before a LayerNorm */
-    float *query;     /* A * key_size */
-    float *key_value; /* A * key_size + A * value_size */
-    float *context;   /* A * value_size: what attention gives */
+    float *query;     /* query_width of the attention's plan */
+    float *key_value; /* key_width + value_width */
+    float *context;   /* value_width: what attention gives */
     float *ffn;       /* I, for SB_FFN_CHUNK tokens */
     float *embedding; /* E, when E != H */
 
-    int *visible;                 /* [max_tokens] keys that a query sees */
+    int *positions, *visible;     /* [max_tokens] of a row's queries: place in the row, keys that it sees */
     size_t *outputs;              /* [max_tokens] tokens that the last layer computes */
     const float **keys, **values; /* [max_position_embeddings] rows that a step sees */
+    float *gathered; /* [max_position_embeddings, key_width + value_width]: a step's keys and values, when they must lie together */
     float *attention_scratch;
     void *linear_scratch;
 

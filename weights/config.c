@@ -176,9 +176,6 @@ static enum sb_status derive_sizes(struct sb_config *config, struct sb_error *er
     if (larger > PROJECTION_MAX / heads)
         return sb_fail(error, SB_INVALID, "%d heads of size %d have more than %d numbers together", heads, larger,
                        PROJECTION_MAX);
-    if (strcmp(config->model_type, "roformer") == 0 && config->attention_key_size % 2 != 0)
-        return sb_fail(error, SB_INVALID, "the key size %d is odd, but rotary positions turn pairs",
-                       config->attention_key_size);
     return SB_OK;
 }
 
@@ -208,6 +205,8 @@ enum sb_status sb_config_from_json(struct sb_config *config, const cJSON *json, 
         status = read_activations(config, json, error);
     if (status == SB_OK)
         status = derive_sizes(config, error);
+    if (status == SB_OK)
+        status = sb_config_read_attention(config, json, error);
     config->max_length = config->max_position_embeddings;
     return status;
 }
@@ -323,7 +322,7 @@ bool sb_config_add_missing(cJSON *json, const struct sb_config *config)
     for (size_t i = 0; i < COUNT(float_keys) && good; i++)
         good = has(json, float_keys[i].key) ||
                add_float(json, float_keys[i].key, *float_field(&copy, float_keys[i].field));
-    return good;
+    return good && sb_config_put_attention(json, config);
 }
 
 cJSON *sb_config_describe(const struct sb_config *config)

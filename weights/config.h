@@ -6,6 +6,7 @@
 #define SB_WEIGHTS_CONFIG_H
 
 #include "base/status.h"
+#include "weights/attention.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ struct sb_config {
     enum sb_activation hidden_act;
     enum sb_activation pooler_activation; /* SB_LINEAR or SB_TANH */
     enum sb_pooling pooling;
+    struct sb_attention_config attention;
     bool normalize;                                                       /* vectors are divided by their L2 norm */
     float hidden_dropout_prob, attention_dropout_prob, initializer_range; /* for training */
     int max_length; /* tokens of a row to embed: sentence_bert_config's max_seq_length, else P */

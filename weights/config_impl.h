@@ -23,6 +23,11 @@ bool sb_config_add_missing(cJSON *json, const struct sb_config *config);
 /* All fields, also those that stand in other files; NULL when out of memory. */
 cJSON *sb_config_describe(const struct sb_config *config);
 
+/* config_attention.c: the keys of weights/attention.h, after all sizes are known; and back. put: false when out of memory. */
+SB_MUST_CHECK enum sb_status sb_config_read_attention(struct sb_config *config, const cJSON *json,
+                                                      struct sb_error *error);
+bool sb_config_put_attention(cJSON *json, const struct sb_config *config);
+
 const char *sb_pooling_name(enum sb_pooling pooling);          /* "pooler", "cls", "mean" */
 const char *sb_activation_name(enum sb_activation activation); /* as hidden_act says it */
 

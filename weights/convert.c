@@ -17,7 +17,8 @@
 struct output {
     char name[SB_MAX_PARAM_NAME];
     struct sb_param param;
-    bool is_matrix;
+    size_t shape[3];
+    int rank;
 };
 
 /* Rows are converted and written about this many bytes at a time. */
@@ -73,10 +74,8 @@ static enum sb_status write_file(const char *folder, const struct output *output
         goto cleanup;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct sb_param *param = &outputs[i].param;
-        tensors[i] = (struct sb_tensor){.name = outputs[i].name, .dtype = dtype, .rank = outputs[i].is_matrix ? 2 : 1};
-        tensors[i].shape[0] = outputs[i].is_matrix ? param->rows : param->columns;
-        tensors[i].shape[1] = outputs[i].is_matrix ? param->columns : 0;
+        tensors[i] = (struct sb_tensor){.name = outputs[i].name, .dtype = dtype, .rank = outputs[i].rank};
+        memcpy(tensors[i].shape, outputs[i].shape, sizeof outputs[i].shape);
     }
     status = sb_safetensors_begin(&writer, path, tensors, count, error);
     for (size_t i = 0; i < count && status == SB_OK; i++)
@@ -95,37 +94,39 @@ cleanup:
 static void add_output(struct output *outputs, size_t *count, const struct sb_model_source *source,
                        enum sb_param_role role, int layer)
 {
-    size_t shape[2];
-    int rank = sb_param_shape(shape, source->config, role);
     struct sb_param param = source->get(source->context, role, layer);
     if (!param.data)
         return;
     struct output *output = &outputs[(*count)++];
     output->param = param;
-    output->is_matrix = rank == 2;
+    output->rank = sb_param_stored_shape(output->shape, source->config, role);
     sb_param_name(output->name, source->config, role, layer);
+}
+
+static void add_plain(struct output *output, const char *name, const struct sb_param *param, bool is_matrix)
+{
+    *output = (struct output){.param = *param, .rank = is_matrix ? 2 : 1};
+    output->shape[0] = is_matrix ? param->rows : param->columns;
+    output->shape[1] = is_matrix ? param->columns : 0;
+    snprintf(output->name, sizeof output->name, "%s", name);
 }
 
 /* In the order in which a forward pass reads them: embeddings, layer by layer, heads. */
 static size_t list_outputs(struct output *outputs, const struct sb_model_source *source)
 {
     size_t count = 0;
-    int role = 0;
-    for (; !sb_param_info((enum sb_param_role)role)->per_layer; role++)
-        add_output(outputs, &count, source, (enum sb_param_role)role, 0);
-    int first = role, last = role;
-    while (sb_param_info((enum sb_param_role)last)->per_layer)
-        last++;
+    for (int role = 0; role < SB_PARAM_ROLES; role++)
+        if (!sb_param_info((enum sb_param_role)role)->per_layer && !sb_param_info((enum sb_param_role)role)->is_optional)
+            add_output(outputs, &count, source, (enum sb_param_role)role, 0);
     for (int layer = 0; layer < source->config->num_hidden_layers; layer++)
-        for (role = first; role < last; role++)
-            add_output(outputs, &count, source, (enum sb_param_role)role, layer);
-    for (role = last; role < SB_PARAM_ROLES; role++)
-        add_output(outputs, &count, source, (enum sb_param_role)role, 0);
-    for (size_t i = 0; i < source->extra_count; i++, count++) {
-        outputs[count].param = source->extras[i].param;
-        outputs[count].is_matrix = source->extras[i].is_matrix;
-        snprintf(outputs[count].name, sizeof outputs[count].name, "%s", source->extras[i].name);
-    }
+        for (int role = 0; role < SB_PARAM_ROLES; role++)
+            if (sb_param_info((enum sb_param_role)role)->per_layer)
+                add_output(outputs, &count, source, (enum sb_param_role)role, layer);
+    for (int role = 0; role < SB_PARAM_ROLES; role++)
+        if (sb_param_info((enum sb_param_role)role)->is_optional)
+            add_output(outputs, &count, source, (enum sb_param_role)role, 0);
+    for (size_t i = 0; i < source->extra_count; i++, count++)
+        add_plain(&outputs[count], source->extras[i].name, &source->extras[i].param, source->extras[i].is_matrix);
     return count;
 }
 
@@ -144,8 +145,9 @@ static enum sb_status write_parameters(const struct sb_model_source *source, con
 static enum sb_status write_dense(const struct sb_dense *dense, const char *folder, enum sb_dtype dtype,
                                   struct sb_error *error)
 {
-    struct output outputs[2] = {{.name = "linear.weight", .param = dense->kernel, .is_matrix = true},
-                                {.name = "linear.bias", .param = dense->bias}};
+    struct output outputs[2];
+    add_plain(&outputs[0], "linear.weight", &dense->kernel, true);
+    add_plain(&outputs[1], "linear.bias", &dense->bias, false);
     enum sb_status status = sb_write_json_file(folder, "config.json", sb_dense_to_json(dense), error);
     return status == SB_OK ? write_file(folder, outputs, dense->bias.data ? 2 : 1, dtype, error) : status;
 }

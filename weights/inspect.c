@@ -124,6 +124,21 @@ static void add_shape(struct sb_buffer *text, const struct sb_tensor *tensor, co
     sb_buffer_text(text, "]");
 }
 
+static void print_attention(struct sb_buffer *report, const struct sb_config *config)
+{
+    const struct sb_attention_config *a = &config->attention;
+    const char *names[SB_ATTENTION_PARTS + 1];
+    int count = sb_attention_names(names, a);
+    sb_buffer_text(report, "attention  ");
+    for (int i = 0; i < count; i++)
+        sb_buffer_format(report, "%s%s", i ? ", " : "", names[i]);
+    if (a->factor_a)
+        sb_buffer_format(report, " (factors of %d and %d)", a->factor_a, a->factor_b);
+    if (a->factor_rank)
+        sb_buffer_format(report, " (rank %d)", a->factor_rank);
+    sb_buffer_text(report, "\n");
+}
+
 static void print_config(struct sb_buffer *report, const struct inspection *in)
 {
     const struct sb_config *c = &in->config;
@@ -132,6 +147,7 @@ static void print_config(struct sb_buffer *report, const struct inspection *in)
         report, "model      %s, %d layers, hidden %d, embedding %d, %d heads of %d (keys %d), intermediate %d, %s\n",
         c->model_type, c->num_hidden_layers, c->hidden_size, c->embedding_size, c->num_attention_heads,
         c->attention_head_size, c->attention_key_size, c->intermediate_size, sb_activation_name(c->hidden_act));
+    print_attention(report, c);
     sb_buffer_format(report, "vocabulary %d, positions %d, segments %d\n", c->vocab_size, c->max_position_embeddings,
                      c->type_vocab_size);
     sb_buffer_format(report, "vector     %s", sb_pooling_name(pooling));

@@ -62,19 +62,28 @@ static void describe_shape(char *text, size_t room, const size_t *shape, int ran
         snprintf(text + used, room - used, "]");
 }
 
-/* Checks dtype and shape; shape is logical, and a TensorFlow kernel is stored the other way round. */
-static bool fits(struct matcher *m, const struct sb_tensor *tensor, const size_t shape[2], int rank, bool is_transposed)
+/* Checks dtype and shape; a TensorFlow kernel is stored the other way round. */
+static bool fits(struct matcher *m, const struct sb_tensor *tensor, enum sb_param_role role, bool is_transposed)
 {
     char have[200], want[100];
-    size_t stored[2] = {is_transposed ? shape[1] : shape[0], is_transposed ? shape[0] : shape[1]};
+    size_t stored[3], other[2];
+    int rank = sb_param_stored_shape(stored, m->config, role);
+    if (is_transposed) {
+        memcpy(other, stored, sizeof other);
+        stored[0] = other[1];
+        stored[1] = other[0];
+    }
     bool same = tensor->rank == rank;
     for (int i = 0; i < rank && same; i++)
         same = tensor->shape[i] == stored[i];
     if (!same) {
         describe_shape(have, sizeof have, tensor->shape, tensor->rank);
         describe_shape(want, sizeof want, stored, rank);
-        add_problem(m, "shape", SB_CORRUPT, "%s: tensor \"%s\" has shape %s, but the config asks for %s",
-                    file_of(tensor), tensor->name, have, want);
+        bool is_short = rank == 3 && tensor->rank == 3 && tensor->shape[1] < stored[1] &&
+                        stored[1] == (size_t)m->config->max_position_embeddings;
+        add_problem(m, "shape", SB_CORRUPT, "%s: tensor \"%s\" has shape %s, but the config asks for %s%s",
+                    file_of(tensor), tensor->name, have, want,
+                    is_short ? ": its rows end before \"max_position_embeddings\"" : "");
         return false;
     }
     if (!sb_is_float(tensor->dtype))
@@ -106,7 +115,7 @@ static bool match_one(struct matcher *m, enum sb_param_role role, int layer)
     if (!tensor)
         return false;
     bool is_transposed = is_tensorflow && sb_param_info(role)->is_kernel;
-    if (!fits(m, tensor, shape, rank, is_transposed)) {
+    if (!fits(m, tensor, role, is_transposed)) {
         *use_of(m, tensor) = SB_TENSOR_MISFIT;
         return true;
     }

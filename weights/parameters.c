@@ -65,6 +65,40 @@ static const struct sb_param_info table[SB_PARAM_ROLES] = {
     [SB_MLM_NORM_BETA] = {"cls/predictions/transform/LayerNorm/beta", "cls.predictions.transform.LayerNorm.bias",
                           .is_optional = true},
     [SB_MLM_OUTPUT_BIAS] = {"cls/predictions/output_bias", "cls.predictions.bias", .is_optional = true},
+    [SB_DENSE_KERNEL] = {"bert/encoder/layer_%d/attention/self/dense1/kernel", "bert.encoder.layer.%d.attention.self.dense1.weight",
+         .per_layer = true, .is_kernel = true, .decays = true},
+    [SB_DENSE_BIAS] = {"bert/encoder/layer_%d/attention/self/dense1/bias", "bert.encoder.layer.%d.attention.self.dense1.bias",
+         .per_layer = true},
+    [SB_FACTOR_KERNEL] = {"bert/encoder/layer_%d/attention/self/factor1/kernel", "bert.encoder.layer.%d.attention.self.factor1.weight",
+         .per_layer = true, .is_kernel = true, .decays = true},
+    [SB_FACTOR_BIAS] = {"bert/encoder/layer_%d/attention/self/factor1/bias", "bert.encoder.layer.%d.attention.self.factor1.bias",
+         .per_layer = true},
+    [SB_DENSE_TABLE] = {"bert/encoder/layer_%d/attention/self/dense2/table", "bert.encoder.layer.%d.attention.self.dense2.weight",
+         .per_layer = true, .is_per_head = true, .decays = true},
+    [SB_DENSE_TABLE_BIAS] = {"bert/encoder/layer_%d/attention/self/dense2/bias", "bert.encoder.layer.%d.attention.self.dense2.bias",
+         .per_layer = true},
+    [SB_FACTOR_A] = {"bert/encoder/layer_%d/attention/self/factor_a/table", "bert.encoder.layer.%d.attention.self.factor_a.weight",
+         .per_layer = true, .is_per_head = true, .decays = true},
+    [SB_FACTOR_A_BIAS] = {"bert/encoder/layer_%d/attention/self/factor_a/bias", "bert.encoder.layer.%d.attention.self.factor_a.bias",
+         .per_layer = true},
+    [SB_FACTOR_B] = {"bert/encoder/layer_%d/attention/self/factor_b/table", "bert.encoder.layer.%d.attention.self.factor_b.weight",
+         .per_layer = true, .is_per_head = true, .decays = true},
+    [SB_FACTOR_B_BIAS] = {"bert/encoder/layer_%d/attention/self/factor_b/bias", "bert.encoder.layer.%d.attention.self.factor_b.bias",
+         .per_layer = true},
+    [SB_RANDOM] = {"bert/encoder/layer_%d/attention/self/random/table", "bert.encoder.layer.%d.attention.self.random.weight",
+         .per_layer = true, .is_per_head = true, .decays = true},
+    [SB_FIXED_RANDOM] = {"bert/encoder/layer_%d/attention/self/fixed_random/table", "bert.encoder.layer.%d.attention.self.fixed_random.weight",
+         .per_layer = true, .is_per_head = true},
+    [SB_RANDOM_1] = {"bert/encoder/layer_%d/attention/self/random_1/table", "bert.encoder.layer.%d.attention.self.random_1.weight",
+         .per_layer = true, .is_per_head = true, .decays = true},
+    [SB_RANDOM_2] = {"bert/encoder/layer_%d/attention/self/random_2/table", "bert.encoder.layer.%d.attention.self.random_2.weight",
+         .per_layer = true, .is_per_head = true, .decays = true},
+    [SB_MIXTURE] = {"bert/encoder/layer_%d/attention/self/mixture/table", "bert.encoder.layer.%d.attention.self.mixture.weight",
+         .per_layer = true},
+    [SB_TALKING_LOGITS] = {"bert/encoder/layer_%d/attention/self/talking_logits/table", "bert.encoder.layer.%d.attention.self.talking_logits.weight",
+         .per_layer = true},
+    [SB_TALKING_WEIGHTS] = {"bert/encoder/layer_%d/attention/self/talking_weights/table", "bert.encoder.layer.%d.attention.self.talking_weights.weight",
+         .per_layer = true},
 };
 
 const struct sb_param_info *sb_param_info(enum sb_param_role role)
@@ -72,8 +106,39 @@ const struct sb_param_info *sb_param_info(enum sb_param_role role)
     return &table[role];
 }
 
+/* Does this config's attention have a parameter of this role? True for roles of any other kind. */
+static bool attention_has(const struct sb_attention_config *a, enum sb_param_role role)
+{
+    switch (role) {
+    case SB_QUERY_KERNEL:
+    case SB_QUERY_BIAS:
+    case SB_KEY_KERNEL:
+    case SB_KEY_BIAS: return sb_attention_has(a, SB_PART_VANILLA) || sb_attention_has(a, SB_PART_ROTARY);
+    case SB_DENSE_KERNEL:
+    case SB_DENSE_BIAS:
+    case SB_DENSE_TABLE:
+    case SB_DENSE_TABLE_BIAS: return sb_attention_has(a, SB_PART_DENSE);
+    case SB_FACTOR_KERNEL:
+    case SB_FACTOR_BIAS:
+    case SB_FACTOR_A:
+    case SB_FACTOR_A_BIAS:
+    case SB_FACTOR_B:
+    case SB_FACTOR_B_BIAS: return sb_attention_has(a, SB_PART_FACTORISED_DENSE);
+    case SB_RANDOM: return sb_attention_has(a, SB_PART_RANDOM);
+    case SB_FIXED_RANDOM: return sb_attention_has(a, SB_PART_FIXED_RANDOM);
+    case SB_RANDOM_1:
+    case SB_RANDOM_2: return sb_attention_has(a, SB_PART_FACTORISED_RANDOM);
+    case SB_MIXTURE: return a->part_count > 1;
+    case SB_TALKING_LOGITS:
+    case SB_TALKING_WEIGHTS: return a->talking_heads;
+    default: return true;
+    }
+}
+
 int sb_param_shape(size_t shape[2], const struct sb_config *config, enum sb_param_role role)
 {
+    const struct sb_attention_config *attention = &config->attention;
+    size_t P = (size_t)config->max_position_embeddings, D = (size_t)config->attention_head_size;
     size_t H = (size_t)config->hidden_size, E = (size_t)config->embedding_size, V = (size_t)config->vocab_size;
     size_t I = (size_t)config->intermediate_size, A = (size_t)config->num_attention_heads;
     size_t keys = A * (size_t)config->attention_key_size, values = A * (size_t)config->attention_head_size;
@@ -81,7 +146,7 @@ int sb_param_shape(size_t shape[2], const struct sb_config *config, enum sb_para
     switch (role) {
     case SB_WORD_EMBEDDING: rows = V, columns = E; break;
     case SB_SEGMENT_EMBEDDING: rows = (size_t)config->type_vocab_size, columns = E; break;
-    case SB_POSITION_EMBEDDING: rows = (size_t)config->max_position_embeddings, columns = E; break;
+    case SB_POSITION_EMBEDDING: rows = P, columns = E; break;
     case SB_EMBEDDING_NORM_GAMMA:
     case SB_EMBEDDING_NORM_BETA:
     case SB_MLM_BIAS:
@@ -109,15 +174,44 @@ int sb_param_shape(size_t shape[2], const struct sb_config *config, enum sb_para
     case SB_FFN_NORM_GAMMA:
     case SB_FFN_NORM_BETA:
     case SB_POOLER_BIAS: columns = H; break;
+    case SB_DENSE_KERNEL:
+    case SB_FACTOR_KERNEL: rows = values, columns = H; break;
+    case SB_DENSE_BIAS:
+    case SB_FACTOR_BIAS: columns = values; break;
+    case SB_DENSE_TABLE: rows = A * P, columns = D; break;
+    case SB_DENSE_TABLE_BIAS: rows = A, columns = P; break;
+    case SB_FACTOR_A: rows = A * (size_t)attention->factor_a, columns = D; break;
+    case SB_FACTOR_A_BIAS: rows = A, columns = (size_t)attention->factor_a; break;
+    case SB_FACTOR_B: rows = A * (size_t)attention->factor_b, columns = D; break;
+    case SB_FACTOR_B_BIAS: rows = A, columns = (size_t)attention->factor_b; break;
+    case SB_RANDOM:
+    case SB_FIXED_RANDOM: rows = A * P, columns = P; break;
+    case SB_RANDOM_1:
+    case SB_RANDOM_2: rows = A * P, columns = (size_t)attention->factor_rank; break;
+    case SB_MIXTURE: columns = (size_t)attention->part_count; break;
+    case SB_TALKING_LOGITS:
+    case SB_TALKING_WEIGHTS: rows = A, columns = A; break;
     case SB_PARAM_ROLES: break;
     }
     bool is_mapping = role == SB_EMBEDDING_MAP_KERNEL || role == SB_EMBEDDING_MAP_BIAS;
-    if (columns == 0 || (is_mapping && E == H) ||
+    if (columns == 0 || !attention_has(attention, role) || (is_mapping && E == H) ||
         (role == SB_POSITION_EMBEDDING && strcmp(config->model_type, "roformer") == 0))
         return 0;
     shape[0] = rows ? rows : columns;
     shape[1] = rows ? columns : 0;
     return rows ? 2 : 1;
+}
+
+int sb_param_stored_shape(size_t shape[3], const struct sb_config *config, enum sb_param_role role)
+{
+    int rank = sb_param_shape(shape, config, role);
+    if (rank == 0 || !table[role].is_per_head)
+        return rank;
+    size_t heads = (size_t)config->num_attention_heads;
+    shape[2] = shape[1];
+    shape[1] = shape[0] / heads;
+    shape[0] = heads;
+    return 3;
 }
 
 /* pattern with %d replaced, appended to prefix. */

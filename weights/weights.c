@@ -169,6 +169,15 @@ static void hash_param(struct sb_hash *hash, uint64_t index, const struct sb_par
     sb_hash_bytes(hash, param->data, param->rows * param->columns * sb_dtype_size(param->dtype));
 }
 
+/* Plain attention adds nothing. */
+static void hash_attention(struct sb_hash *hash, const struct sb_config *config)
+{
+    const char *names[SB_ATTENTION_PARTS + 1];
+    int count = sb_attention_names(names, &config->attention);
+    for (int i = 0; i < count && (count > 1 || config->attention.parts[0] > SB_PART_ROTARY); i++)
+        sb_hash_bytes(hash, names[i], strlen(names[i]) + 1);
+}
+
 /* What decides the numbers that come out; what only training uses is left out. */
 static void hash_config(struct sb_hash *hash, const struct sb_config *config)
 {
@@ -182,6 +191,7 @@ static void hash_config(struct sb_hash *hash, const struct sb_config *config)
     sb_hash_bytes(hash, config->model_type, strlen(config->model_type));
     sb_hash_bytes(hash, numbers, sizeof numbers);
     sb_hash_bytes(hash, &config->layer_norm_eps, sizeof config->layer_norm_eps);
+    hash_attention(hash, config);
 }
 
 static void make_hash(const struct sb_weights *weights, char digits[SB_HASH_DIGITS + 1])

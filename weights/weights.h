@@ -54,6 +54,24 @@ enum sb_param_role {
     SB_MLM_NORM_GAMMA,
     SB_MLM_NORM_BETA,   /* [E] */
     SB_MLM_OUTPUT_BIAS, /* [V] */
+    /* once a layer, of attention variants (weights/attention.h); P: max_position_embeddings, [A, ...]: stored with rank 3 */
+    SB_DENSE_KERNEL,
+    SB_DENSE_BIAS, /* [A*D, H], [A*D] */
+    SB_DENSE_TABLE,
+    SB_DENSE_TABLE_BIAS, /* [A, P, D], [A, P] */
+    SB_FACTOR_KERNEL,
+    SB_FACTOR_BIAS, /* [A*D, H], [A*D] */
+    SB_FACTOR_A,
+    SB_FACTOR_A_BIAS, /* [A, factor_a, D], [A, factor_a] */
+    SB_FACTOR_B,
+    SB_FACTOR_B_BIAS, /* [A, factor_b, D], [A, factor_b] */
+    SB_RANDOM,
+    SB_FIXED_RANDOM, /* [A, P, P] */
+    SB_RANDOM_1,
+    SB_RANDOM_2, /* [A, P, factor_rank] */
+    SB_MIXTURE,  /* [parts] */
+    SB_TALKING_LOGITS,
+    SB_TALKING_WEIGHTS, /* [A, A] */
     SB_PARAM_ROLES
 };
 
@@ -63,12 +81,15 @@ struct sb_param_info {
     const char *tensorflow;   /* name with %d for the layer, e.g. "bert/encoder/layer_%d/attention/self/query/kernel" */
     const char *hugging_face; /* e.g. "bert.encoder.layer.%d.attention.self.query.weight" */
     bool per_layer, is_kernel, is_optional;
-    bool decays; /* weight decay applies by default (not to biases and LayerNorm) */
+    bool is_per_head; /* a matrix a head, stored [A, rows / A, columns] */
+    bool decays;      /* weight decay applies by default (not to biases and LayerNorm) */
 };
 const struct sb_param_info *sb_param_info(enum sb_param_role role);
 
 /* Logical shape of a parameter under this config; returns the rank (1 or 2), 0 if this config has no such parameter. */
 int sb_param_shape(size_t shape[2], const struct sb_config *config, enum sb_param_role role);
+/* Shape as it is stored under Hugging Face's name, which differs for a matrix a head; returns the rank, 0..3. */
+int sb_param_stored_shape(size_t shape[3], const struct sb_config *config, enum sb_param_role role);
 
 enum { SB_MAX_PARAM_NAME = 128 };
 /* The Hugging Face name that a model of this kind uses ("bert.…", "roformer.…"): what the converter writes. */

@@ -4,6 +4,7 @@
  */
 #include "model/session.h"
 #include "model/pass_impl.h"
+#include "tests/unit/model/families.h"
 #include "tests/unit/training_batch.h"
 
 /* golden/README.md, train/: losses 1e-5, gradients 2e-5 + 1e-4 relative. */
@@ -79,30 +80,66 @@ START_TEST(test_seq2seq_gradients)
 }
 END_TEST
 
-static const char *const families[] = {"tiny-bert", "tiny-factorised", "tiny-keysize", "tiny-headsize"};
+static const double variant_tolerance = 1e-5; /* golden/README.md, variants */
+
+/* Attention variants: loss and every gradient. */
+START_TEST(test_variant_gradients)
+{
+    static const char *const names[] = {"vanilla",           "talking",
+                                        "dense",             "random",
+                                        "factorised-dense",  "factorised-random",
+                                        "mixture-all",       "mixture-random-vanilla",
+                                        "mixture-dense-vanilla"};
+    char file[64], model[64];
+    snprintf(file, sizeof file, "variants/%s.safetensors", names[_i]);
+    snprintf(model, sizeof model, "variants/%s", names[_i]);
+    struct golden_tensors g = golden_open(file);
+    struct training_batch batch;
+    batch_read(&batch, &g, "", 0, 6);
+    struct sb_network *network = open_network(golden(model));
+    struct sb_pass *pass = new_pass(network, NULL, SB_PACKED_F32, false);
+    const struct sb_parameters *parameters = sb_network_parameters(network);
+    float *gradients = zeros(parameters->size);
+    double loss = run(pass, &(struct sb_pass_input){.rows = batch.rows, .count = batch.count}, &batch, NULL, gradients);
+    ck_assert_double_le(fabs(loss - golden_f32(&g, "seq2seq_loss", NULL)[0]), loss_tolerance);
+    for (size_t i = 0; i < parameters->count; i++) {
+        const struct sb_parameter *p = &parameters->items[i];
+        char key[160];
+        size_t count;
+        snprintf(key, sizeof key, "grad/%s", p->name);
+        const float *reference = golden_f32(&g, key, &count);
+        ck_assert_uint_eq(count, p->rows * p->columns);
+        for (size_t j = 0; j < count; j++) {
+            double expected = reference[j], got = gradients[p->offset + j];
+            ck_assert_msg(fabs(got - expected) <= variant_tolerance, "%s %s[%zu]: %.9g, reference %.9g", names[_i], key, j, got, expected);
+        }
+    }
+    free(gradients);
+    sb_pass_free(pass);
+    sb_network_free(network);
+    golden_close(&g);
+}
+END_TEST
 
 static struct sb_network *open_family(int i)
 {
-    char model[64];
-    snprintf(model, sizeof model, "models/%s", families[i]);
-    return open_network(golden(model));
+    return open_network(family_dir(i));
 }
 
 /* The same hidden states and vectors as the session that serves. */
 START_TEST(test_forward_equals_session)
 {
-    struct sb_network *network = open_family(_i);
+    const char *dir = family_dir(_i);
+    struct sb_network *network = open_network(dir);
     struct sb_pass *pass = new_pass(network, NULL, SB_PACKED_F32, false);
-    struct golden_tensors g = golden_open("train/tiny-bert/batch.safetensors");
+    struct golden_tensors g = family_batch(_i);
     struct training_batch batch;
     batch_read(&batch, &g, "", 0, 8);
     ck_assert_int_eq(sb_pass_forward(pass, &(struct sb_pass_input){.rows = batch.rows, .count = batch.count}, NULL),
                      SB_OK);
-    char dir[64];
-    snprintf(dir, sizeof dir, "models/%s", families[_i]);
     struct sb_model *model;
     struct sb_session *session;
-    ck_assert_int_eq(sb_model_open(&model, golden(dir), NULL, NULL), SB_OK);
+    ck_assert_int_eq(sb_model_open(&model, dir, NULL, NULL), SB_OK);
     ck_assert_int_eq(sb_session_new(&session, model, NULL, NULL), SB_OK);
     size_t hidden = (size_t)sb_network_config(network)->hidden_size, token = 0;
     for (size_t r = 0; r < batch.count; r++) {
@@ -139,8 +176,7 @@ struct experiment {
 /* The batch points into itself: an experiment stays where it is opened. */
 static void experiment_open(struct experiment *e, int family)
 {
-    *e = (struct experiment){.network = open_family(family),
-                             .tensors = golden_open("train/tiny-bert/batch.safetensors")};
+    *e = (struct experiment){.network = open_family(family), .tensors = family_batch(family)};
     batch_read(&e->batch, &e->tensors, "", 0, 4);
     e->pass = new_pass(e->network, NULL, SB_PACKED_F32, false);
     e->input = (struct sb_pass_input){.rows = e->batch.rows, .count = e->batch.count};
@@ -351,7 +387,9 @@ START_TEST(test_save)
     experiment_open(&e, _i);
     const char *dir = temporary_folder();
     float *values = sb_network_values(e.network);
-    const struct sb_parameter *bias = sb_parameters_find(sb_network_parameters(e.network), "bert.pooler.dense.bias");
+    const struct sb_parameter *bias =
+        sb_parameters_find(sb_network_parameters(e.network),
+                           _i == 4 ? "roformer.pooler.dense.bias" : "bert.pooler.dense.bias");
     ck_assert_ptr_nonnull(bias);
     values[bias->offset] += 1;
     ck_assert_int_eq(sb_network_save(e.network, NULL, SB_F32, dir, NULL), SB_OK);
@@ -421,15 +459,16 @@ int main(void)
     TCase *tests = tcase_create("network");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, test_seq2seq_gradients, 0, 2);
-    tcase_add_loop_test(tests, test_forward_equals_session, 0, 4);
-    tcase_add_loop_test(tests, test_differences, 0, 4);
-    tcase_add_loop_test(tests, test_differences_with_dropout, 0, 4);
+    tcase_add_loop_test(tests, test_variant_gradients, 0, 9);
+    tcase_add_loop_test(tests, test_forward_equals_session, 0, FAMILIES);
+    tcase_add_loop_test(tests, test_differences, 0, FAMILIES);
+    tcase_add_loop_test(tests, test_differences_with_dropout, 0, FAMILIES);
     tcase_add_loop_test(tests, test_differences_other_pooling, 0, 3);
     tcase_add_loop_test(tests, test_occurrence_gradients, 0, 2);
-    tcase_add_loop_test(tests, test_same_bits, 0, 4);
-    tcase_add_loop_test(tests, test_wanted_outputs, 0, 4);
+    tcase_add_loop_test(tests, test_same_bits, 0, FAMILIES);
+    tcase_add_loop_test(tests, test_wanted_outputs, 0, FAMILIES);
     tcase_add_loop_test(tests, test_bf16_is_near, 0, 2);
-    tcase_add_loop_test(tests, test_save, 0, 4);
+    tcase_add_loop_test(tests, test_save, 0, FAMILIES);
     tcase_add_test(tests, test_extra_parameters);
     tcase_add_test(tests, test_bad_input);
     suite_add_tcase(suite, tests);

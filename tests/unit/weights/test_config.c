@@ -137,6 +137,19 @@ static const struct {
     {"{" GOOD ",\"position_embedding_type\":\"relative_key\"}", SB_UNSUPPORTED, "relative_key"},
     {"{" GOOD ",\"model_type\":\"roformer\",\"rotary_value\":true}", SB_UNSUPPORTED, "rotary_value"},
     {"{" GOOD ",\"model_type\":\"roformer\",\"attention_key_size\":7}", SB_INVALID, "odd"},
+    {"{" GOOD ",\"attention_parts\":\"vanilla\"}", SB_INVALID, "\"attention_parts\" must be a list"},
+    {"{" GOOD ",\"attention_parts\":[]}", SB_INVALID, "\"attention_parts\" names no part"},
+    {"{" GOOD ",\"attention_parts\":[\"+talking\"]}", SB_INVALID, "\"attention_parts\" names no part"},
+    {"{" GOOD ",\"attention_parts\":[3]}", SB_INVALID, "not a name"},
+    {"{" GOOD ",\"attention_parts\":[\"linear\"]}", SB_UNSUPPORTED, "names \"linear\"; known are vanilla, rotary"},
+    {"{" GOOD ",\"attention_parts\":[\"dense\",\"random\",\"dense\"]}", SB_INVALID, "names \"dense\" twice"},
+    {"{" GOOD ",\"attention_parts\":[\"dense\",\"+talking\",\"+talking\"]}", SB_INVALID, "\"+talking\" twice"},
+    {"{" GOOD ",\"attention_parts\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]}", SB_INVALID, "more than 8"},
+    {"{" GOOD ",\"attention_parts\":[\"vanilla\",\"rotary\"]}", SB_INVALID, "share"},
+    {"{" GOOD ",\"attention_parts\":[\"rotary\"],\"attention_key_size\":7}", SB_INVALID, "odd"},
+    {"{" GOOD ",\"factor_rank\":0}", SB_INVALID, "\"factor_rank\" must be an integer from 1 to 8192"},
+    {"{" GOOD ",\"attention_parts\":[\"factorised_dense\"],\"factor_a\":3,\"factor_b\":5}", SB_INVALID,
+     "\"factor_a\" 3 times \"factor_b\" 5 is less than the 16 of \"max_position_embeddings\""},
     {"{\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":5,\"intermediate_size\":64,\"vocab_size\":9,"
      "\"max_position_embeddings\":9}",
      SB_INVALID, "\"num_attention_heads\" 5 does not divide \"hidden_size\" 32"},
@@ -265,13 +278,41 @@ START_TEST(bad_module)
 }
 END_TEST
 
+/* ---- attention ---- */
+
+START_TEST(attention)
+{
+    struct sb_config c = read_ok(golden("variants/mixture-all"));
+    const char *names[SB_ATTENTION_PARTS + 1];
+    ck_assert_int_eq(sb_attention_names(names, &c.attention), 5);
+    ck_assert_str_eq(names[0], "factorised_random");
+    ck_assert_str_eq(names[4], "vanilla");
+    ck_assert(!c.attention.talking_heads && c.attention.factor_a == 4 && c.attention.factor_b == 6);
+    ck_assert_int_eq(c.attention.factor_rank, 3);
+    c = read_ok(golden("variants/talking"));
+    ck_assert(c.attention.talking_heads && c.attention.part_count == 1 && c.attention.parts[0] == SB_PART_VANILLA);
+    ck_assert_int_eq(c.attention.factor_a, 0); /* said, but of no meaning */
+    c = read_ok(golden("models/tiny-roformer"));
+    ck_assert(c.attention.part_count == 1 && c.attention.parts[0] == SB_PART_ROTARY);
+    scratch_text("m/config.json", "{" GOOD ",\"attention_parts\":[\"factorised_dense\",\"factorised_random\"]}");
+    c = read_ok(scratch("m"));
+    ck_assert(c.attention.factor_a == 4 && c.attention.factor_b == 4 && c.attention.factor_rank == 8);
+}
+END_TEST
+
 /* ---- the table of parameters ---- */
 
 START_TEST(table)
 {
+    static const char *const parts[] = {"vanilla", "dense", "random", "fixed_random", "factorised_dense",
+                                        "factorised_random", "+talking"};
     struct sb_config c =
         read_ok(golden("models/tiny-headsize")); /* every size another: H 32, E 24, A*D 40, A*Dk 16, I 64 */
-    size_t shape[2];
+    size_t shape[3];
+    ck_assert_int_eq(sb_attention_from_names(&c.attention, parts, 7, NULL), SB_OK);
+    c.attention.factor_a = 5;
+    c.attention.factor_b = 13;
+    c.attention.factor_rank = 3;
     for (int role = 0; role < SB_PARAM_ROLES; role++) {
         const struct sb_param_info *info = sb_param_info((enum sb_param_role)role);
         int rank = sb_param_shape(shape, &c, (enum sb_param_role)role);
@@ -279,7 +320,12 @@ START_TEST(table)
         ck_assert_int_eq(strstr(info->tensorflow, "%d") != NULL, info->per_layer);
         ck_assert_int_eq(strstr(info->hugging_face, "%d") != NULL, info->per_layer);
         ck_assert_int_eq(info->is_kernel, strstr(info->tensorflow, "/kernel") != NULL);
-        ck_assert_int_eq(info->decays, rank == 2);
+        bool mixes = role == SB_TALKING_LOGITS || role == SB_TALKING_WEIGHTS, is_table_bias = role == SB_DENSE_TABLE_BIAS ||
+             role == SB_FACTOR_A_BIAS || role == SB_FACTOR_B_BIAS;
+        ck_assert_int_eq(info->decays, rank == 2 && !mixes && !is_table_bias && role != SB_FIXED_RANDOM);
+        ck_assert_int_eq(sb_param_stored_shape(shape, &c, (enum sb_param_role)role), info->is_per_head ? 3 : rank);
+        if (info->is_per_head)
+            ck_assert_uint_eq(shape[0], (size_t)c.num_attention_heads);
         for (int other = 0; other < role; other++)
             ck_assert_str_ne(info->tensorflow, sb_param_info((enum sb_param_role)other)->tensorflow);
     }
@@ -294,7 +340,12 @@ START_TEST(table)
     ck_assert_uint_eq(shape[1], 32);
     ck_assert_int_eq(sb_param_shape(shape, &c, SB_MLM_OUTPUT_BIAS), 1);
     ck_assert_uint_eq(shape[0], 200);
+    ck_assert_int_eq(sb_param_stored_shape(shape, &c, SB_FACTOR_B), 3);
+    ck_assert_uint_eq(shape[1], 13);
+    ck_assert_uint_eq(shape[2], 10);
     c = read_ok(golden("models/tiny-roformer"));
+    ck_assert_int_eq(sb_param_shape(shape, &c, SB_DENSE_TABLE), 0);
+    ck_assert_int_eq(sb_param_shape(shape, &c, SB_MIXTURE), 0);
     ck_assert_int_eq(sb_param_shape(shape, &c, SB_POSITION_EMBEDDING), 0);
     ck_assert_int_eq(sb_param_shape(shape, &c, SB_EMBEDDING_MAP_BIAS), 0);
 }
@@ -330,6 +381,7 @@ int main(void)
     tcase_add_test(tests, missing_and_huge_files);
     tcase_add_test(tests, modules);
     tcase_add_loop_test(tests, bad_module, 0, sizeof bad_modules / sizeof *bad_modules);
+    tcase_add_test(tests, attention);
     tcase_add_test(tests, table);
     tcase_add_test(tests, names);
     suite_add_tcase(suite, tests);
