@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Similar sentences beside faiss-cpu, hnswlib and usearch from PyPI, on the same vectors in one run, on one thread.
 
-    bench/search.py [--rows 100000] [--vectors FILE.f32] [--approximate]
+    bench/search.py [--rows 100000] [--vectors FILE.f32] [--approximate] [--keep FOLDER] [--only WORD]
 
 Without --vectors, sentences that simbert makes up are embedded with its default model. More rows than there are vectors are
 made of them: a vector and a part of the difference of two others, of length 1, which lies where sentence vectors lie. Queries
 are made in the same way and are not among the rows.
 
 Times are processor time of the searching thread: what other programs on the machine take is left out, but not what they take
-of its memory's bandwidth. Prints the table; bench/search.md keeps what was measured, and says how to install what this needs."""
+of its memory's bandwidth. An approximate search looks at so many candidates that it finds TARGET of the true neighbours: the
+least of SEARCHING that does; simbert at as many as it always does. With --keep, vectors and graphs stay in a folder and are
+used again, so that graphs can be built at any time and be measured together. Prints the table; bench/search.md keeps what was measured, and says how to install what this needs."""
 import argparse
 import json
 import statistics
@@ -26,8 +28,8 @@ from common import ROOT, sentences
 DIMENSIONS, TOP_K, REPEATS, PART = 512, 10, 3, 0.5
 LIBRARIES = ("retrieval", "kernels", "base")
 SYSTEM = ("-lsqlite3", "-lstdc++", "-lcjson", "-lutf8proc", "-lm", "-lpthread")
-# M, candidates while building, candidates while searching: for all that have them
-LINKS, BUILDING, SEARCHING = 16, 120, 100
+# M and candidates while building: for all. Candidates while searching: the least of these that reaches the recall.
+LINKS, BUILDING, SEARCHING, TARGET = 16, 120, (50, 75, 100, 150, 200, 300, 400, 600, 1000), 0.98
 
 
 def unit(x):
@@ -99,36 +101,66 @@ def usearch_exact(rows):
     return lambda q: search(rows, q, TOP_K, MetricKind.IP, exact=True, threads=1).keys.reshape(len(q), TOP_K)
 
 
-def faiss_hnsw(rows):
-    import faiss
-    faiss.omp_set_num_threads(1)
-    index = faiss.IndexHNSWFlat(DIMENSIONS, LINKS, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction, index.hnsw.efSearch = BUILDING, SEARCHING
-    index.add(rows)
-    return lambda q: index.search(q, TOP_K)[1]
+class FaissGraph:
+    """A graph of faiss. Like the two below: built or read from a file, then searched with so many candidates."""
+
+    def __init__(self, rows, path):
+        import faiss
+        faiss.omp_set_num_threads(1)
+        if path.exists():
+            self.index = faiss.read_index(str(path))
+            return
+        self.index = faiss.IndexHNSWFlat(DIMENSIONS, LINKS, faiss.METRIC_INNER_PRODUCT)
+        self.index.hnsw.efConstruction = BUILDING
+        self.index.add(rows)
+        faiss.write_index(self.index, str(path))
+
+    def candidates(self, count):
+        self.index.hnsw.efSearch = count
+
+    def search(self, queries):
+        return self.index.search(queries, TOP_K)[1]
 
 
-def hnswlib_index(rows):
-    import hnswlib
-    index = hnswlib.Index(space="ip", dim=DIMENSIONS)
-    index.init_index(max_elements=len(rows), M=LINKS, ef_construction=BUILDING)
-    index.set_num_threads(1)
-    index.add_items(rows)
-    index.set_ef(SEARCHING)
-    return lambda q: index.knn_query(q, k=TOP_K)[0]
+class HnswlibGraph:
+    def __init__(self, rows, path):
+        import hnswlib
+        self.index = hnswlib.Index(space="ip", dim=DIMENSIONS)
+        self.index.set_num_threads(1)
+        if path.exists():
+            self.index.load_index(str(path))
+            return
+        self.index.init_index(max_elements=len(rows), M=LINKS, ef_construction=BUILDING)
+        self.index.add_items(rows, num_threads=1)
+        self.index.save_index(str(path))
+
+    def candidates(self, count):
+        self.index.set_ef(count)
+
+    def search(self, queries):
+        return self.index.knn_query(queries, k=TOP_K, num_threads=1)[0]
 
 
-def usearch_index(rows):
-    from usearch.index import Index
-    index = Index(ndim=DIMENSIONS, metric="ip", dtype="i8", connectivity=LINKS, expansion_add=BUILDING,
-                  expansion_search=SEARCHING)
-    index.add(np.arange(len(rows)), rows, threads=1)
-    return lambda q: index.search(q, TOP_K, threads=1).keys.reshape(len(q), TOP_K)
+class UsearchGraph:
+    def __init__(self, rows, path):
+        from usearch.index import Index
+        self.index = Index(ndim=DIMENSIONS, metric="ip", dtype="i8", connectivity=LINKS, expansion_add=BUILDING)
+        if path.exists():
+            self.index.load(str(path))
+            return
+        self.index.add(np.arange(len(rows)), rows, threads=1)
+        self.index.save(str(path))
+
+    def candidates(self, count):
+        self.index.expansion_search = count
+
+    def search(self, queries):
+        return self.index.search(queries, TOP_K, threads=1).keys.reshape(len(queries), TOP_K)
 
 
 EXACT = {"faiss IndexFlatIP, f32": faiss_flat, "faiss ScalarQuantizer, 8 bits": faiss_int8,
          "usearch exact, f32": usearch_exact}
-APPROXIMATE = {"faiss IndexHNSWFlat, f32": faiss_hnsw, "hnswlib, f32": hnswlib_index, "usearch, i8": usearch_index}
+APPROXIMATE = {"faiss IndexHNSWFlat, f32": FaissGraph, "hnswlib, f32": HnswlibGraph, "usearch, i8": UsearchGraph}
 FORMS = ("f32", "f16", "int16", "int8")
 
 
@@ -138,17 +170,98 @@ def recall(found, truth):
 
 def build_program(folder, build):
     program = folder / "search"
+    postgres = subprocess.run(["pkg-config", "--libs", "libpq"], stdout=subprocess.PIPE, encoding="utf-8").stdout.split()
     subprocess.run(["cc", "-O2", "-std=gnu11", "-D_GNU_SOURCE", f"-I{ROOT}", "-o", program, ROOT / "bench" / "search.c",
-                    *(build / f"lib{name}.a" for name in LIBRARIES), *SYSTEM], check=True)
+                    *(build / f"lib{name}.a" for name in LIBRARIES), *SYSTEM, *postgres], check=True)
     return program
 
 
 def simbert(program, folder, form, kind, count):
-    work = Path(tempfile.mkdtemp(dir=folder))
+    work = folder / f"simbert-{form}-{kind}"
+    work.mkdir(exist_ok=True)
     out = subprocess.run([program, work, folder / "rows.f32", folder / "queries.f32", str(DIMENSIONS), form, kind,
                           work / "found.i32"], stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
     found = np.fromfile(work / "found.i32", dtype=np.int32).reshape(count, TOP_K)
-    return json.loads(out), found
+    known = work / "built.json"
+    result = json.loads(out)
+    if result["bytes"] > 0:  # it has just been stored
+        known.write_text(json.dumps({key: result[key] for key in ("bytes", "build")}))
+    elif known.exists():
+        result.update(json.loads(known.read_text()))
+    return result, found
+
+
+def least_candidates(graph, queries, truth):
+    for count in SEARCHING:
+        graph.candidates(count)
+        if recall(graph.search(queries), truth) >= TARGET:
+            break
+    return count
+
+
+def graph_line(title, kind, folder, rows, queries, truth):
+    path, begin = folder / f"{title.split()[0]}.graph", time.thread_time()
+    time_path, is_new = path.with_suffix(".seconds"), not path.exists()
+    graph = kind(rows, path)
+    if is_new:
+        time_path.write_text(str(time.thread_time() - begin))
+    count = least_candidates(graph, queries, truth)
+    median, batch, found = timed(graph.search, queries)
+    return (f"| {title}, {count} candidates | {median * 1e3:.2f} ms | {batch * 1e3:.2f} ms | {recall(found, truth):.4f} | | "
+            f"{float(time_path.read_text()):.0f} s |")
+
+
+def exact_line(title, make_search, rows, queries, truth):
+    median, batch, found = timed(make_search(rows), queries)
+    return f"| {title} | {median * 1e3:.2f} ms | {batch * 1e3:.2f} ms | {recall(found, truth):.4f} | | |"
+
+
+def simbert_line(program, folder, form, approximate, queries, truth):
+    result, found = simbert(program, folder, form, "auto" if approximate else "exact", len(queries))
+    built = f"{result['build']:.0f} s" if approximate else ""
+    return (f"| **simbert, {form}** | {result['median'] * 1e3:.2f} ms | {result['batch'] * 1e3:.2f} ms | "
+            f"{recall(found, truth):.4f} | {result['bytes']:.0f} | {built} |")
+
+
+def data(arguments, folder):
+    """rows, queries, how many rows are of real sentences, and the true neighbours."""
+    paths = [folder / name for name in ("rows.f32", "queries.f32", "truth.npy", "real.txt")]
+    if all(path.exists() for path in paths):
+        rows, queries = (np.fromfile(path, dtype=np.float32).reshape(-1, DIMENSIONS) for path in paths[:2])
+        return rows, queries, int(paths[3].read_text()), np.load(paths[2])
+    real = unit(np.fromfile(arguments.vectors, dtype=np.float32).reshape(-1, DIMENSIONS)) if arguments.vectors \
+        else embedded(arguments, 20000)
+    rows, queries = make(arguments.rows, arguments.queries, real, 1)
+    truth = faiss_flat(rows)(queries)
+    rows.tofile(paths[0])
+    queries.tofile(paths[1])
+    paths[3].write_text(str(min(len(real), len(rows))))
+    np.save(paths[2], truth)
+    return rows, queries, min(len(real), len(rows)), truth
+
+
+def measure(arguments, folder):
+    rows, queries, real, truth = data(arguments, folder)
+    lines = [f"{len(rows):,} vectors of {DIMENSIONS}, {len(queries)} queries, top {TOP_K}; {real:,} of real sentences, the "
+             "others made of them. Processor time on one thread.", "",
+             "| | one query, median | 200 at once, each | recall at 10 | bytes a sentence | build |", "|---|---|---|---|---|---|"]
+
+    def add(title, line, *rest):
+        if arguments.only in title:
+            lines.append(line(*rest))
+            print(lines[-1], flush=True)
+
+    program = build_program(folder, arguments.build)
+    if arguments.approximate:
+        for title, kind in APPROXIMATE.items():
+            add(title, graph_line, title, kind, folder, rows, queries, truth)
+    else:
+        for title, make_search in EXACT.items():
+            add(title, exact_line, title, make_search, rows, queries, truth)
+    del rows
+    for form in FORMS[1:] if arguments.approximate else FORMS:
+        add(f"simbert, {form}", simbert_line, program, folder, form, arguments.approximate, queries, truth)
+    print("\n".join(["", *lines]))
 
 
 def main():
@@ -161,35 +274,13 @@ def main():
     parser.add_argument("--rows", type=int, default=100000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--approximate", action="store_true")
+    parser.add_argument("--keep", type=Path, help="folder for vectors and graphs, which are used again")
+    parser.add_argument("--only", default="", help="only what has this in its name")
     arguments = parser.parse_args()
-    real = unit(np.fromfile(arguments.vectors, dtype=np.float32).reshape(-1, DIMENSIONS)) if arguments.vectors \
-        else embedded(arguments, 20000)
-    rows, queries = make(arguments.rows, arguments.queries, real, 1)
-    lines = [f"{len(rows):,} vectors of {DIMENSIONS}, {len(queries)} queries, top {TOP_K}; {min(len(real), len(rows)):,} of "
-             "real sentences, the others made of them. Processor time on one thread.", "",
-             "| | one query, median | 200 at once, each | recall at 10 | bytes a sentence | build |", "|---|---|---|---|---|---|"]
-    truth_search = faiss_flat(rows)
-    truth = truth_search(queries)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        rows.tofile(folder / "rows.f32")
-        queries.tofile(folder / "queries.f32")
-        program = build_program(folder, arguments.build)
-        for title, make_index in (APPROXIMATE if arguments.approximate else EXACT).items():
-            begin = time.thread_time()
-            search = make_index(rows)
-            built = time.thread_time() - begin
-            median, batch, found = timed(search, queries)
-            lines.append(f"| {title} | {median * 1e3:.2f} ms | {batch * 1e3:.2f} ms | {recall(found, truth):.4f} | | "
-                         f"{built:.0f} s |")
-            print(lines[-1], flush=True)
-            del search
-        for form in FORMS[1:] if arguments.approximate else FORMS:
-            result, found = simbert(program, folder, form, "auto" if arguments.approximate else "exact", len(queries))
-            lines.append(f"| **simbert, {form}** | {result['median'] * 1e3:.2f} ms | {result['batch'] * 1e3:.2f} ms | "
-                         f"{recall(found, truth):.4f} | {result['bytes']:.0f} | {result['build']:.0f} s |")
-            print(lines[-1], flush=True)
-    print("\n".join(["", *lines]))
+        folder = arguments.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        measure(arguments, folder)
 
 
 if __name__ == "__main__":

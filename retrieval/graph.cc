@@ -18,7 +18,8 @@ namespace
    a million rows, see bench/README.md. */
 constexpr size_t links = 16, candidates_linking = 120, first_capacity = 1024;
 
-/* Elements are row numbers; their distance comes from the matrix. */
+/* Elements are row numbers; their distance comes from the matrix. hnswlib keeps a label behind each element's data; the row
+   is that label and there is no other data, so that what it takes for the data is the label. */
 class row_space : public hnswlib::SpaceInterface<float>
 {
   public:
@@ -27,7 +28,7 @@ class row_space : public hnswlib::SpaceInterface<float>
     }
     size_t get_data_size() override
     {
-        return sizeof(uint32_t);
+        return 0;
     }
     hnswlib::DISTFUNC<float> get_dist_func() override
     {
@@ -45,7 +46,7 @@ class row_space : public hnswlib::SpaceInterface<float>
     static float distance(const void *a, const void *b, const void *space)
     {
         const row_space *s = static_cast<const row_space *>(space);
-        uint32_t x, y;
+        hnswlib::labeltype x, y;
         memcpy(&x, a, sizeof x);
         memcpy(&y, b, sizeof y);
         return -sb_matrix_pair(s->matrix, s->kernels, x, y);
@@ -81,16 +82,25 @@ struct sb_graph {
     }
     row_space space;
     hnsw index;
+    /* [rows]: the node of a row. Instead of the hash table in which hnswlib finds labels, which takes ten times as much. */
+    std::vector<uint32_t> node_of;
 };
 
 namespace
 {
 
+constexpr uint32_t no_node = UINT32_MAX;
+
 uint32_t row_of(const hnsw &index, uint32_t node)
 {
-    uint32_t row;
-    memcpy(&row, index.getDataByInternalId(node), sizeof row);
-    return row;
+    return static_cast<uint32_t>(index.getExternalLabel(node));
+}
+
+void note_node(sb_graph *graph, size_t row, uint32_t node)
+{
+    if (row >= graph->node_of.size())
+        graph->node_of.resize(row + 1, no_node);
+    graph->node_of[row] = node;
 }
 
 /* A query on its way through the graph. Scores are similarities: higher is nearer. */
@@ -219,11 +229,16 @@ void sb_graph_free(sb_graph *graph)
 bool sb_graph_add(sb_graph *graph, size_t row)
 {
     hnsw &index = graph->index;
-    uint32_t number = static_cast<uint32_t>(row);
+    hnswlib::labeltype label = row;
     try {
+        if (row < graph->node_of.size() && graph->node_of[row] != no_node) {
+            index.updatePoint(&label, graph->node_of[row], 1);
+            return true;
+        }
         if (index.cur_element_count == index.max_elements_)
-            index.resizeIndex(index.max_elements_ + index.max_elements_ / 2);
-        index.addPoint(&number, row);
+            index.resizeIndex(index.max_elements_ + index.max_elements_ / 8);
+        note_node(graph, row, index.addPoint(&label, label, -1));
+        index.label_lookup_.clear();
         return true;
     } catch (const std::exception &) {
         return false;
@@ -330,18 +345,18 @@ bool take_links(reader &from, uint32_t *kept, uint32_t *count, uint32_t *lost, s
 }
 
 /* Makes node `node` as hnswlib lays it out, with no links yet. */
-bool place_node(hnsw &index, uint32_t node, uint32_t row, int level)
+bool place_node(sb_graph *graph, uint32_t node, uint32_t row, int level)
 {
+    hnsw &index = graph->index;
     memset(index.data_level0_memory_ + node * index.size_data_per_element_, 0, index.size_data_per_element_);
     index.setExternalLabel(node, row);
-    memcpy(index.getDataByInternalId(node), &row, sizeof row);
+    note_node(graph, row, node);
     if (level > 0) {
         index.linkLists_[node] = static_cast<char *>(calloc(1, index.size_links_per_element_ * level + 1));
         if (!index.linkLists_[node])
             return false;
     }
     index.element_levels_[node] = level;
-    index.label_lookup_[row] = node;
     index.cur_element_count = node + 1;
     return true;
 }
@@ -366,7 +381,7 @@ bool read_into(sb_graph *graph, reader &from, const std::vector<uint8_t> &levels
     for (size_t old = 0; old < levels.size(); old++) {
         bool stays = new_nodes[old] != SB_GRAPH_GONE;
         uint32_t node = static_cast<uint32_t>(new_nodes[old]), kept[2 * links], count, lost;
-        if (stays && !place_node(index, node, static_cast<uint32_t>(rows[old]), levels[old]))
+        if (stays && !place_node(graph, node, static_cast<uint32_t>(rows[old]), levels[old]))
             return false;
         for (int level = 0; level <= levels[old]; level++) {
             if (!take_links(from, kept, &count, &lost, level ? links : 2 * links, new_nodes))
@@ -412,7 +427,6 @@ sb_graph *read_graph(const sb_matrix *matrix, const sb_score_kernels *kernels, r
     size_t capacity = std::max<size_t>(static_cast<size_t>(count) + static_cast<size_t>(count) / 8, first_capacity);
     sb_graph *graph = new sb_graph(matrix, kernels, capacity);
     try {
-        graph->index.label_lookup_.reserve(capacity);
         if (read_into(graph, from, levels, new_nodes, rows, weak, weak_count)) {
             choose_entry(graph->index, new_nodes[head[1]]);
             return graph;
