@@ -93,8 +93,14 @@ static enum sb_status resize(char **start, const char *model, const char *checkp
     struct sb_model_sizes sizes = {.hidden_size = (int)recipe->resize.hidden_size,
                                    .attention_key_size = (int)recipe->resize.attention_key_size,
                                    .intermediate_size = (int)recipe->resize.intermediate_size,
+                                   .attention_parts = recipe->resize.attention_parts.items,
+                                   .attention_part_count = (int)recipe->resize.attention_parts.count,
+                                   .factor_a = (int)recipe->resize.factor_a,
+                                   .factor_b = (int)recipe->resize.factor_b,
+                                   .factor_rank = (int)recipe->resize.factor_rank,
                                    .vocabulary = recipe->resize.vocabulary};
-    bool changes = sizes.hidden_size || sizes.attention_key_size || sizes.intermediate_size || sizes.vocabulary;
+    bool changes = sizes.hidden_size || sizes.attention_key_size || sizes.intermediate_size ||
+                   sizes.attention_part_count || sizes.vocabulary;
     *start = changes ? sb_path_join(checkpoints, "resized") : strdup(model);
     if (!*start)
         return sb_fail(error, SB_NO_MEMORY, "no memory");

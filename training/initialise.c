@@ -24,6 +24,7 @@ enum sb_status sb_init_kind_named(enum sb_init_kind *kind, const char *name, str
         [SB_INIT_LECUN_UNIFORM] = "lecun_uniform",
         [SB_INIT_LECUN_NORMAL] = "lecun_normal",
         [SB_INIT_ORTHOGONAL] = "orthogonal",
+        [SB_INIT_IDENTITY] = "identity",
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(names[i], name) == 0) {
@@ -33,7 +34,7 @@ enum sb_status sb_init_kind_named(enum sb_init_kind *kind, const char *name, str
     }
     return sb_fail(error, SB_INVALID,
                    "initialiser \"%.60s\" is not known: truncated_normal, normal, xavier_uniform, xavier_normal, "
-                   "he_uniform, he_normal, lecun_uniform, lecun_normal, orthogonal, zeros, ones are",
+                   "he_uniform, he_normal, lecun_uniform, lecun_normal, orthogonal, identity, zeros, ones are",
                    name);
 }
 
@@ -118,6 +119,13 @@ static enum sb_status fill_orthogonal(float *out, size_t rows, size_t columns, u
     return SB_OK;
 }
 
+static void fill_identity(float *out, size_t rows, size_t columns)
+{
+    fill_constant(out, rows * columns, 0);
+    for (size_t i = 0; i < rows && i < columns; i++)
+        out[i * columns + i] = 1;
+}
+
 enum sb_status sb_initialise(float *out, size_t rows, size_t columns, const struct sb_initialiser *initialiser,
                              const char *name, struct sb_error *error)
 {
@@ -140,6 +148,7 @@ enum sb_status sb_initialise(float *out, size_t rows, size_t columns, const stru
     case SB_INIT_LECUN_UNIFORM: fill_uniform(out, count, sqrt(3 / in), seed, stream); break;
     case SB_INIT_LECUN_NORMAL: fill_truncated(out, count, sqrt(1 / in) / TRUNCATED_STD, seed, stream); break;
     case SB_INIT_ORTHOGONAL: return fill_orthogonal(out, rows, columns, seed, stream, error);
+    case SB_INIT_IDENTITY: fill_identity(out, rows, columns); break;
     }
     return SB_OK;
 }
@@ -150,6 +159,29 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+/* What a parameter is decides before what was asked for does. */
+static struct sb_initialiser suited(const struct sb_parameter *p, const struct sb_initialiser *asked)
+{
+    struct sb_initialiser own = *asked;
+    if (p->rank == 1) {
+        own.kind = ends_with(p->name, ".weight") ? SB_INIT_ONES : SB_INIT_ZEROS;
+    } else if (ends_with(p->name, "embeddings.weight")) {
+        own.kind = SB_INIT_TRUNCATED_NORMAL;
+        own.std = own.std > 0 ? own.std : 0.02;
+    } else if (ends_with(p->name, ".bias")) { /* one a head and position */
+        own.kind = SB_INIT_ZEROS;
+    } else if (strstr(p->name, ".attention.self.talking_")) {
+        own.kind = SB_INIT_IDENTITY;
+    } else if (ends_with(p->name, "random.weight")) {
+        own.kind = SB_INIT_NORMAL;
+        own.std = 1;
+    } else if (ends_with(p->name, "random_1.weight") || ends_with(p->name, "random_2.weight")) {
+        own.kind = SB_INIT_NORMAL; /* the sum of `columns` products has a standard deviation of 1 */
+        own.std = pow((double)p->columns, -0.25);
+    }
+    return own;
+}
+
 enum sb_status sb_initialise_new(float *values, const struct sb_parameters *parameters,
                                  const struct sb_initialiser *initialiser, struct sb_error *error)
 {
@@ -157,13 +189,7 @@ enum sb_status sb_initialise_new(float *values, const struct sb_parameters *para
         const struct sb_parameter *p = &parameters->items[i];
         if (!p->is_new)
             continue;
-        struct sb_initialiser own = *initialiser;
-        if (p->rank == 1) {
-            own.kind = ends_with(p->name, ".weight") ? SB_INIT_ONES : SB_INIT_ZEROS;
-        } else if (ends_with(p->name, "embeddings.weight")) {
-            own.kind = SB_INIT_TRUNCATED_NORMAL;
-            own.std = own.std > 0 ? own.std : 0.02;
-        }
+        struct sb_initialiser own = suited(p, initialiser);
         enum sb_status status = sb_initialise(values + p->offset, p->rows, p->columns, &own, p->name, error);
         if (status != SB_OK)
             return status;

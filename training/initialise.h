@@ -18,6 +18,7 @@
  *     xavier_normal, he_normal, lecun_normal
  *                       truncated normals with the standard deviation b / sqrt(3) of the uniform ones, after the cut
  *     orthogonal        Q of a normal matrix: orthonormal rows or columns, whichever are fewer   Saxe et al., 2014
+ *     identity          1 where row and column are the same, else 0
  *
  * Thread rule: no state.
  */
@@ -43,6 +44,7 @@ enum sb_init_kind {
     SB_INIT_LECUN_UNIFORM,
     SB_INIT_LECUN_NORMAL,
     SB_INIT_ORTHOGONAL,
+    SB_INIT_IDENTITY,
 };
 
 struct sb_initialiser {
@@ -61,7 +63,9 @@ SB_MUST_CHECK enum sb_status sb_initialise(float *out, size_t rows, size_t colum
                                            struct sb_error *error);
 
 /* All parameters with is_new: matrices as asked; embedding tables, whose fans mean nothing, by a truncated normal of
-   the same std (0: .02); vectors are 0 if they are biases, and 1 if they are the weights of a normalisation. */
+   the same std (0: .02); vectors are 0 if they are biases, and 1 if they are the weights of a normalisation. Of an attention
+   (weights/attention.h) the mixing of heads begins as the identity, and tables of random logits with a standard deviation of 1:
+   they are logits, not weights, and those of .02 would be no pattern at all. */
 SB_MUST_CHECK enum sb_status sb_initialise_new(float *values, const struct sb_parameters *parameters,
                                                const struct sb_initialiser *initialiser, struct sb_error *error);
 

@@ -135,6 +135,8 @@ struct sb_recipe {
     } initialise;
     struct {
         uint64_t hidden_size, attention_key_size, intermediate_size; /* 0: as it is */
+        struct sb_recipe_texts attention_parts; /* none: as it is */
+        uint64_t factor_a, factor_b, factor_rank;
         const char *vocabulary;
     } resize;
     struct {

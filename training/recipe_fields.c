@@ -113,6 +113,11 @@ static const struct sb_field resize_fields[] = {
     {"hidden_size", SB_FIELD_COUNT, AT(resize.hidden_size), "0", 0, 1 << 16, .help = "0: as it is"},
     {"attention_key_size", SB_FIELD_COUNT, AT(resize.attention_key_size), "0", 0, 1 << 16, .help = "0: as it is"},
     {"intermediate_size", SB_FIELD_COUNT, AT(resize.intermediate_size), "0", 0, 1 << 20, .help = "0: as it is"},
+    {"attention_parts", SB_FIELD_TEXTS, AT(resize.attention_parts), NULL, 0, SB_ATTENTION_PARTS + 1,
+     .help = "another attention (docs/models.md), such as [\"random\", \"vanilla\"]; null: as it is"},
+    {"factor_a", SB_FIELD_COUNT, AT(resize.factor_a), "0", 0, 8192, .help = "of factorised_dense; 0: to suit the positions"},
+    {"factor_b", SB_FIELD_COUNT, AT(resize.factor_b), "0", 0, 8192, .help = "of factorised_dense; 0: to suit the positions"},
+    {"factor_rank", SB_FIELD_COUNT, AT(resize.factor_rank), "0", 0, 8192, .help = "of factorised_random; 0: 8"},
     {"vocabulary", SB_FIELD_TEXT, AT(resize.vocabulary), NULL, .help = "vocab.txt of the new model; null: as it is"},
     {0},
 };

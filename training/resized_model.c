@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "model/network.h"
+#include "training/initialise.h"
 #include "training/resize.h"
 
 #include <stdio.h>
@@ -12,6 +13,19 @@
 enum { MAX_VOCABULARY_BYTES = 64 << 20 };
 
 /* ---- Sizes ---- */
+
+static enum sb_status new_attention(struct sb_config *c, const struct sb_model_sizes *sizes, struct sb_error *error)
+{
+    struct sb_attention_config *a = &c->attention;
+    enum sb_status status =
+        sb_attention_from_names(a, sizes->attention_parts, sizes->attention_part_count, error);
+    a->factor_a = sizes->factor_a;
+    a->factor_b = sizes->factor_b;
+    a->factor_rank = sizes->factor_rank;
+    if (status == SB_OK)
+        status = sb_attention_complete(a, c->max_position_embeddings, error);
+    return status == SB_OK ? status : sb_fail_context(error, status, "resize");
+}
 
 static enum sb_status new_config(struct sb_config *c, const struct sb_model_sizes *sizes, struct sb_error *error)
 {
@@ -30,7 +44,7 @@ static enum sb_status new_config(struct sb_config *c, const struct sb_model_size
         c->attention_key_size = sizes->attention_key_size;
     if (sizes->intermediate_size)
         c->intermediate_size = sizes->intermediate_size;
-    return SB_OK;
+    return sizes->attention_part_count ? new_attention(c, sizes, error) : SB_OK;
 }
 
 /* ---- Vocabulary ---- */
@@ -168,6 +182,11 @@ static enum sb_status resize(struct sb_network *old, const struct sb_model_sizes
     if (status == SB_OK)
         status = sb_resize_parameters(sb_network_values(sized), sb_network_parameters(sized), sb_network_values(old),
                                       sb_network_parameters(old), &options, error);
+    if (status == SB_OK)
+        status = sb_initialise_new(sb_network_values(sized), sb_network_parameters(sized),
+                                   &(struct sb_initialiser){.kind = SB_INIT_TRUNCATED_NORMAL,
+                                                            .std = (double)config.initializer_range},
+                                   error);
     struct sb_network *last = sized;
     if (status == SB_OK && sizes->vocabulary) {
         status = read_vocabulary(&vocabulary, sizes->vocabulary, sb_network_tokenizer(old), error);

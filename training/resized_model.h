@@ -14,6 +14,10 @@
 /* 0 and NULL: as it is. A key or head size that was the hidden size over the heads stays so. */
 struct sb_model_sizes {
     int hidden_size, attention_key_size, intermediate_size;
+    /* Names of another attention (weights/attention.h). What the old one has goes over, the rest is drawn (training/initialise.h). */
+    const char *const *attention_parts;
+    int attention_part_count;
+    int factor_a, factor_b, factor_rank; /* 0: as sb_attention_complete finds them */
     /* vocab.txt of the new model. Tokens that the old one has keep their embedding; new ones begin as the mean of the tokens that
        the old vocabulary cuts them into. */
     const char *vocabulary;

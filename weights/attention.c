@@ -62,6 +62,36 @@ enum sb_status sb_attention_from_names(struct sb_attention_config *config, const
     return status;
 }
 
+/* The smallest square's side that covers every position. */
+static int square_side(int positions)
+{
+    int side = 1;
+    while (side * side < positions)
+        side++;
+    return side;
+}
+
+enum sb_status sb_attention_complete(struct sb_attention_config *config, int positions, struct sb_error *error)
+{
+    enum { RANK_DEFAULT = 8 };
+    if (config->factor_rank == 0)
+        config->factor_rank = RANK_DEFAULT;
+    if (config->factor_a == 0)
+        config->factor_a = square_side(positions);
+    if (config->factor_b == 0)
+        config->factor_b = (positions + config->factor_a - 1) / config->factor_a;
+    if (!sb_attention_has(config, SB_PART_FACTORISED_RANDOM))
+        config->factor_rank = 0;
+    if (!sb_attention_has(config, SB_PART_FACTORISED_DENSE))
+        config->factor_a = config->factor_b = 0;
+    else if (config->factor_a * config->factor_b < positions)
+        return sb_fail(error, SB_INVALID,
+                       "\"factor_a\" %d times \"factor_b\" %d is less than the %d of \"max_position_embeddings\": the "
+                       "factorised logits do not reach the end of the longest row",
+                       config->factor_a, config->factor_b, positions);
+    return SB_OK;
+}
+
 int sb_attention_names(const char *names[SB_ATTENTION_PARTS + 1], const struct sb_attention_config *config)
 {
     int count = 0;

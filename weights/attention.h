@@ -50,6 +50,11 @@ const char *sb_attention_part_name(enum sb_attention_part part);
 SB_MUST_CHECK enum sb_status sb_attention_from_names(struct sb_attention_config *config, const char *const *names,
                                                      int count, struct sb_error *error);
 
+/* Finds the factors that are 0, for rows of at most `positions` tokens, and makes those 0 that no part needs. SB_INVALID when
+   factor_a * factor_b does not reach the last position. */
+SB_MUST_CHECK enum sb_status sb_attention_complete(struct sb_attention_config *config, int positions,
+                                                   struct sb_error *error);
+
 /* The names again: at most SB_ATTENTION_PARTS + 1, all literals. Returns how many. */
 int sb_attention_names(const char *names[SB_ATTENTION_PARTS + 1], const struct sb_attention_config *config);
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { FACTOR_MAX = 8192, RANK_DEFAULT = 8 };
+enum { FACTOR_MAX = 8192 };
 
 /* Without the key a RoFormer turns its queries and keys, and a BERT does not. */
 static enum sb_status read_parts(struct sb_config *config, const cJSON *json, struct sb_error *error)
@@ -29,44 +29,23 @@ static enum sb_status read_parts(struct sb_config *config, const cJSON *json, st
     return sb_attention_from_names(&config->attention, names, count, error);
 }
 
-static enum sb_status read_factor(int *factor, const cJSON *json, const char *key, int otherwise, struct sb_error *error)
+static enum sb_status read_factor(int *factor, const cJSON *json, const char *key, struct sb_error *error)
 {
-    int64_t value = otherwise;
+    int64_t value = 0; /* below the bound: the key is missing */
     enum sb_status status = sb_json_get_int(&value, 1, FACTOR_MAX, json, key, error);
     *factor = (int)value;
     return status;
 }
 
-/* The smallest square's side that covers every position. */
-static int square_side(int positions)
-{
-    int side = 1;
-    while (side * side < positions)
-        side++;
-    return side;
-}
-
 static enum sb_status read_factors(struct sb_config *config, const cJSON *json, struct sb_error *error)
 {
     struct sb_attention_config *a = &config->attention;
-    int positions = config->max_position_embeddings, side = square_side(positions);
-    enum sb_status status = read_factor(&a->factor_a, json, "factor_a", side, error);
+    enum sb_status status = read_factor(&a->factor_a, json, "factor_a", error);
     if (status == SB_OK)
-        status = read_factor(&a->factor_b, json, "factor_b", (positions + a->factor_a - 1) / a->factor_a, error);
+        status = read_factor(&a->factor_b, json, "factor_b", error);
     if (status == SB_OK)
-        status = read_factor(&a->factor_rank, json, "factor_rank", RANK_DEFAULT, error);
-    if (status != SB_OK)
-        return status;
-    if (!sb_attention_has(a, SB_PART_FACTORISED_RANDOM))
-        a->factor_rank = 0;
-    if (!sb_attention_has(a, SB_PART_FACTORISED_DENSE))
-        a->factor_a = a->factor_b = 0;
-    else if (a->factor_a * a->factor_b < positions)
-        return sb_fail(error, SB_INVALID,
-                       "\"factor_a\" %d times \"factor_b\" %d is less than the %d of \"max_position_embeddings\": the "
-                       "factorised logits do not reach the end of the longest row",
-                       a->factor_a, a->factor_b, positions);
-    return SB_OK;
+        status = read_factor(&a->factor_rank, json, "factor_rank", error);
+    return status == SB_OK ? sb_attention_complete(a, config->max_position_embeddings, error) : status;
 }
 
 enum sb_status sb_config_read_attention(struct sb_config *config, const cJSON *json, struct sb_error *error)

@@ -41,6 +41,40 @@ static float *vector_of(struct sb_model *model, const char *text)
     return vector;
 }
 
+/* Another attention: what both have is kept, heads that begin to talk change nothing yet, and the other parts are drawn. */
+START_TEST(test_attention)
+{
+    static const char *const talking[] = {"vanilla", "+talking"}, *const mixed[] = {"factorised_dense", "vanilla"};
+    struct sb_model *plain, *model;
+    ck_assert_int_eq(sb_model_open(&plain, golden("models/tiny-bert"), NULL, NULL), SB_OK);
+    float *before = vector_of(plain, "我在");
+    model = resized("models/tiny-bert", &(struct sb_model_sizes){.attention_parts = talking, .attention_part_count = 2});
+    ck_assert(sb_model_config(model)->attention.talking_heads);
+    float *after = vector_of(model, "我在");
+    for (int i = 0; i < 32; i++)
+        ck_assert_float_eq_tol(before[i], after[i], 1e-6f);
+    free(after);
+    sb_model_release(model);
+    model = resized("models/tiny-bert",
+                    &(struct sb_model_sizes){.attention_parts = mixed, .attention_part_count = 2, .factor_a = 4});
+    ck_assert_int_eq(sb_model_config(model)->attention.factor_b, 16);
+    after = vector_of(model, "我在");
+    double distance = 0;
+    for (int i = 0; i < 32; i++)
+        distance += fabs((double)before[i] - (double)after[i]);
+    ck_assert_double_gt(distance, 1e-3);
+    ck_assert(isfinite(distance));
+    free(after);
+    free(before);
+    sb_model_release(model);
+    sb_model_release(plain);
+    struct sb_error error;
+    struct sb_model_sizes bad = {.attention_parts = mixed, .attention_part_count = 2, .factor_a = 2, .factor_b = 2};
+    ck_assert_int_eq(sb_resize_model(golden("models/tiny-bert"), scratch("bad"), &bad, &error), SB_INVALID);
+    ck_assert_ptr_nonnull(strstr(error.message, "resize: \"factor_a\" 2 times \"factor_b\" 2"));
+}
+END_TEST
+
 START_TEST(test_sizes)
 {
     struct sb_model_sizes sizes = {.hidden_size = 48, .attention_key_size = 16, .intermediate_size = 160};
@@ -118,6 +152,7 @@ int main(void)
     Suite *suite = suite_create("training/resized_model");
     TCase *tests = tcase_create("resized_model");
     tcase_add_test(tests, test_sizes);
+    tcase_add_test(tests, test_attention);
     tcase_add_test(tests, test_larger_keys_change_nothing);
     tcase_add_test(tests, test_vocabulary);
     tcase_add_test(tests, test_bad_sizes);
