@@ -30,6 +30,7 @@ struct sb_eval_options {
     size_t texts;     /* whose likelihood and paraphrases are measured, a sample likewise; 0: none */
     int paraphrases;  /* of each; 0: none */
     size_t seed;
+    struct sb_data_file form; /* format, columns and score range of the file; zero: found out from its lines */
     bool tolerant;    /* bad lines are left out; otherwise they are an error: figures of a part would pass for those of all */
     const char *progress; /* SB_PROGRESS_CHOICES */
     bool json;            /* for the progress, which by itself is not shown with JSON */

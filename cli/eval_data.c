@@ -205,10 +205,11 @@ enum sb_status sb_eval_data_read(struct sb_eval_data *eval, struct sb_eval_resul
 {
     struct sb_data *data = NULL;
     struct reading r = {0};
-    struct sb_data_file file = {.path = result->path};
+    struct sb_data_file file = options->form;
     struct sb_data_options limits = sb_data_defaults();
     limits.bad_lines_max = options->tolerant ? SIZE_MAX : 0;
     limits.bad_share_max = options->tolerant ? 1 : limits.bad_share_max;
+    file.path = result->path;
     *eval = (struct sb_eval_data){0};
     enum sb_status status = sb_data_open(&data, &file, 1, &limits, error);
     if (status == SB_OK)

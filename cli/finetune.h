@@ -55,7 +55,11 @@ const struct sb_recipe_files *sb_measured_files(const struct sb_recipe *recipe);
 
 /* The mean over the files of one measure ("spearman"); NaN if no file has it. */
 double sb_metrics_mean(const struct sb_metrics *metrics, const char *measure);
-bool sb_metric_falls(const char *measure); /* smaller is better: "nll", "loss" */
+bool sb_metric_falls(const char *measure); /* smaller is better: "nll" */
+/* By what was measured before training: fills in the recipe's measures that were left open (NULL: nothing is measured), and
+   refuses those that have no value. */
+SB_MUST_CHECK enum sb_status sb_metrics_choose(struct sb_recipe *recipe, const struct sb_metrics *before,
+                                               struct sb_error *error);
 
 /* ---- finetune_report.c ---- */
 
@@ -90,8 +94,7 @@ void sb_finetune_tell_metrics(struct sb_finetune_events *events, uint64_t step, 
 void sb_finetune_tell_checkpoint(struct sb_finetune_events *events, uint64_t step, const char *path);
 void sb_finetune_tell_message(struct sb_finetune_events *events, const char *level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void sb_finetune_tell_done(struct sb_finetune_events *events, const char *model, uint64_t tokens, const char *gate_metric,
-                           double before, double after, bool passed);
+void sb_finetune_tell_done(struct sb_finetune_events *events, const struct sb_report *report);
 void sb_finetune_tell_failed(struct sb_finetune_events *events, const char *message);
 double sb_finetune_rows_per_second(const struct sb_finetune_events *events);
 

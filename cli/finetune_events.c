@@ -218,23 +218,36 @@ void sb_finetune_tell_message(struct sb_finetune_events *events, const char *lev
     }
 }
 
-void sb_finetune_tell_done(struct sb_finetune_events *events, const char *model, uint64_t tokens, const char *gate_metric,
-                           double before, double after, bool passed)
+static void say_done(const struct sb_report *report)
+{
+    const char *model = report->output;
+    fprintf(stderr, "%s: saved; report in %s/report.html\n", model, model);
+    if (*report->gate.metric && !report->gate.passed)
+        fprintf(stderr, "%s: did not pass the gate: %s was %.4g, is %.4g\n", model, report->gate.metric,
+                report->gate.before, report->gate.after);
+}
+
+void sb_finetune_tell_done(struct sb_finetune_events *events, const struct sb_report *report)
 {
     clear_line(events);
     if (!events->as_json) {
         if (events->shows_line)
-            fprintf(stderr, "%s: saved; report in %s/report.html\n", model, model);
+            say_done(report);
         return;
     }
     struct sb_buffer line = {0};
     sb_buffer_text(&line, "{\"event\":\"done\"");
-    put_text(&line, "model", model);
-    sb_buffer_format(&line, ",\"tokens\":%" PRIu64 ",\"gate\":{\"passed\":%s", tokens, passed ? "true" : "false");
-    put_text(&line, "metric", gate_metric);
-    put_number(&line, "before", before);
-    put_number(&line, "after", after);
-    sb_buffer_text(&line, "}");
+    put_text(&line, "model", report->output);
+    sb_buffer_format(&line, ",\"tokens\":%" PRIu64 ",\"gate\":", report->tokens);
+    if (*report->gate.metric) {
+        sb_buffer_format(&line, "{\"passed\":%s", report->gate.passed ? "true" : "false");
+        put_text(&line, "metric", report->gate.metric);
+        put_number(&line, "before", report->gate.before);
+        put_number(&line, "after", report->gate.after);
+        sb_buffer_text(&line, "}");
+    } else {
+        sb_buffer_text(&line, "null");
+    }
     send(&line);
 }
 

@@ -9,7 +9,7 @@ enum { QUICK_EXAMPLES = 1000, WHOLE_EXAMPLES = 5000, TEXTS = 60, PARAPHRASES = 5
 
 bool sb_metric_falls(const char *measure)
 {
-    return strcmp(measure, "nll") == 0 || strcmp(measure, "loss") == 0;
+    return strcmp(measure, "nll") == 0;
 }
 
 static void add(struct sb_metrics *metrics, const char *file, const char *measure, double value)
@@ -76,12 +76,14 @@ static enum sb_status measure(struct sb_metrics *metrics, struct sb_workers *wor
     bool strict = !sb_measures_training_data(recipe);
     struct sb_eval_options options = sb_eval_defaults();
     options.limit = whole ? WHOLE_EXAMPLES : QUICK_EXAMPLES;
-    options.texts = whole || sb_metric_falls(recipe->evaluation.metric) ? TEXTS : 0;
+    bool by_likelihood = recipe->evaluation.metric && strcmp(recipe->evaluation.metric, "nll") == 0;
+    options.texts = whole || by_likelihood ? TEXTS : 0;
     options.paraphrases = whole ? PARAPHRASES : 0;
     options.progress = "never";
     options.tolerant = !strict;
     for (size_t i = 0; i < files->count; i++) {
         struct sb_eval_result result;
+        options.form = files->items[i];
         enum sb_status status = sb_eval_file(&result, workers, files->items[i].path, &options, error);
         if (status == SB_OK)
             add_result(metrics, &result);
@@ -104,6 +106,38 @@ enum sb_status sb_measure_model(struct sb_metrics *metrics, const char *model, c
         status = measure(metrics, workers, recipe, whole, error);
     sb_workers_free(workers);
     sb_model_release(opened);
+    return status;
+}
+
+/* A measure that the recipe names must be there; before lists what is. */
+static enum sb_status require(const struct sb_metrics *before, const char *key, const char *measure_name,
+                              struct sb_error *error)
+{
+    struct sb_buffer there = {0};
+    if (!measure_name || !isnan(sb_metrics_mean(before, measure_name)))
+        return SB_OK;
+    for (size_t i = 0; i < before->count; i++)
+        sb_buffer_format(&there, "%s%s", i ? ", " : "; there is ", before->items[i].name);
+    enum sb_status status = sb_fail(error, SB_INVALID,
+                                    "recipe.%s: nothing that is measured before training has a value for \"%s\"%.800s", key,
+                                    measure_name, there.data ? there.data : ": no file holds pairs or synonyms");
+    sb_buffer_free(&there);
+    return status;
+}
+
+enum sb_status sb_metrics_choose(struct sb_recipe *recipe, const struct sb_metrics *before, struct sb_error *error)
+{
+    static const char *const preferred[] = {"spearman", "mrr", "nll"};
+    for (size_t i = 0; !recipe->evaluation.metric && i < sizeof preferred / sizeof *preferred; i++)
+        if (!isnan(sb_metrics_mean(before, preferred[i])))
+            recipe->evaluation.metric = preferred[i];
+    if (!recipe->gate.metric)
+        recipe->gate.metric = recipe->evaluation.metric;
+    enum sb_status status = require(before, "evaluation.metric", recipe->evaluation.metric, error);
+    if (status == SB_OK)
+        status = require(before, "gate.metric", recipe->gate.metric, error);
+    if (status == SB_OK && recipe->evaluation.patience && !recipe->evaluation.metric)
+        status = sb_fail(error, SB_INVALID, "recipe.evaluation.patience: no file holds pairs or synonyms to measure on");
     return status;
 }
 

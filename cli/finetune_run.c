@@ -41,11 +41,6 @@ struct run {
     bool leads;           /* of several processes the one that writes and tells */
 };
 
-static const char *metric_of(const struct run *r)
-{
-    return r->recipe->gate.metric ? r->recipe->gate.metric : r->recipe->evaluation.metric;
-}
-
 /* a is better than b; anything is better than NaN. */
 static bool is_better(const char *metric, double a, double b)
 {
@@ -125,7 +120,10 @@ static enum sb_status measure_before(struct run *r, struct sb_error *error)
         return status;
     sb_finetune_tell_metrics(&r->events, 0, &before);
     sb_finetune_report_metrics(&r->report, 0, false, &before);
-    return sb_finetune_report_paraphrases(&r->report, r->task->model, r->task, false, error);
+    status = sb_metrics_choose(r->task->recipe, &before, error);
+    if (status == SB_OK)
+        status = sb_finetune_report_paraphrases(&r->report, r->task->model, r->task, false, error);
+    return status;
 }
 
 /* Goes on from the newest checkpoint, or measures the model and begins. */
@@ -140,11 +138,18 @@ static enum sb_status begin(struct run *r, struct sb_error *error)
         return status;
     if (!r->leads)
         return SB_OK;
-    if (status == SB_NOT_FOUND)
+    bool resumes = status == SB_OK;
+    if (!resumes)
         r->report.started = (uint64_t)time(NULL);
-    sb_finetune_report_begin(&r->report, r->task, r->finetune, sb_parallel_size(r->parallel));
     sb_finetune_tell_start(&r->events, r->finetune, sb_trainer_steps(r->trainer));
-    return status == SB_NOT_FOUND ? measure_before(r, error) : SB_OK;
+    if (resumes) {
+        struct sb_metrics before = sb_finetune_report_before(&r->report);
+        status = sb_metrics_choose(r->task->recipe, &before, error);
+    } else {
+        status = measure_before(r, error);
+    }
+    sb_finetune_report_begin(&r->report, r->task, r->finetune, sb_parallel_size(r->parallel));
+    return status;
 }
 
 /* ---- Evaluation on the way ---- */
@@ -279,17 +284,19 @@ static enum sb_status save(struct run *r, struct sb_error *error)
     return sb_finetune_save(r->finetune, r->task->output, r->task->dtype, error);
 }
 
-/* Compares what was measured before and after; fills the report's verdict. */
+/* Compares what was measured before and after; fills the report's verdict. A measure that has no value any more is no better. */
 static void compare(struct run *r, const struct sb_metrics *after)
 {
     struct sb_metrics before = sb_finetune_report_before(&r->report);
-    const char *metric = metric_of(r);
+    const char *metric = r->recipe->gate.metric;
+    if (!metric)
+        return;
     double was = sb_metrics_mean(&before, metric), is = sb_metrics_mean(after, metric);
     double change = sb_metric_falls(metric) ? was - is : is - was;
     snprintf(r->report.gate.metric, sizeof r->report.gate.metric, "%s", metric);
     r->report.gate.before = was;
     r->report.gate.after = is;
-    r->report.gate.passed = isnan(change) || change >= r->recipe->gate.min_change;
+    r->report.gate.passed = change >= r->recipe->gate.min_change;
 }
 
 static enum sb_status finish(struct run *r, struct sb_error *error)
@@ -311,8 +318,7 @@ static enum sb_status finish(struct run *r, struct sb_error *error)
     save_report(r, r->task->output);
     if (!r->task->is_job)
         remove_folder(r->task->checkpoints);
-    sb_finetune_tell_done(&r->events, r->task->output, sb_trainer_tokens(r->trainer), r->report.gate.metric,
-                          r->report.gate.before, r->report.gate.after, r->report.gate.passed);
+    sb_finetune_tell_done(&r->events, &r->report);
     return SB_OK;
 }
 

@@ -161,6 +161,15 @@ static void on_message(struct sb_job_run *run, cJSON *json)
     store(run, warns ? "warn" : "info", NULL, text_of(json, "message", ""));
 }
 
+/* A measure can lose its value, as the correlation does when all vectors become equal. */
+static void put_measure(char *text, size_t size, double value)
+{
+    if (isnan(value))
+        snprintf(text, size, "without a value");
+    else
+        snprintf(text, size, "%.6g", value);
+}
+
 static void on_done(struct sb_job_run *run, cJSON *json)
 {
     const cJSON *gate = cJSON_GetObjectItemCaseSensitive(json, "gate");
@@ -168,16 +177,16 @@ static void on_done(struct sb_job_run *run, cJSON *json)
     run->done = true;
     run->reported_tokens = count(json, "tokens", run->reported_tokens);
     run->gate = !cJSON_IsBool(passed) ? SB_GATE_NONE : cJSON_IsTrue(passed) ? SB_GATE_PASSED : SB_GATE_FAILED;
-    if (run->gate == SB_GATE_NONE)
-        return;
-    bool better = run->gate == SB_GATE_PASSED;
-    if (better && isnan(number(gate, "after", NAN))) {
+    if (run->gate == SB_GATE_NONE) {
         store(run, "warn", NULL, "Nothing was measured by which the fine-tuned model could be compared with its base");
         return;
     }
-    snprintf(run->gate_text, sizeof run->gate_text, "The fine-tuned model %s the evaluation: %.80s was %.6g, is %.6g%s",
+    bool better = run->gate == SB_GATE_PASSED;
+    char after[32];
+    put_measure(after, sizeof after, number(gate, "after", NAN));
+    snprintf(run->gate_text, sizeof run->gate_text, "The fine-tuned model %s the evaluation: %.80s was %.6g, is %s%s",
              better ? "passed" : "did not pass", text_of(gate, "metric", "the measure"), number(gate, "before", NAN),
-             number(gate, "after", NAN), better ? "" : "; it is not served");
+             after, better ? "" : "; it is not served");
     if (better)
         store(run, "info", NULL, run->gate_text);
 }

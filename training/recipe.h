@@ -142,7 +142,7 @@ struct sb_recipe {
     struct {
         struct sb_recipe_files files;
         uint64_t every, patience;
-        const char *metric;
+        const char *metric; /* NULL: what the files have says which */
     } evaluation;
     struct {
         uint64_t every, keep;

@@ -14,7 +14,7 @@
 #define INITIALISERS                                                                                                   \
     "zeros|ones|normal|truncated_normal|xavier_uniform|xavier_normal|he_uniform|he_normal|lecun_uniform|lecun_normal|" \
     "orthogonal"
-#define METRICS "loss|spearman|pearson|auc|accuracy|best_accuracy|recall_at_1|recall_at_10|mrr|nll"
+#define METRICS "spearman|pearson|auc|accuracy|best_accuracy|recall_at_1|recall_at_10|mrr|nll"
 
 static const struct sb_field schedule_fields[] = {
     {"name", SB_FIELD_NAME, AT(schedule.name), "linear", .choices = "constant|linear|cosine|inverse_root",
@@ -125,8 +125,8 @@ static const struct sb_field resize_fields[] = {
 static const struct sb_field evaluation_fields[] = {
     {"files", SB_FIELD_FILES, AT(evaluation.files), "[]", .help = "data that the model is measured on, never trained"},
     {"every", SB_FIELD_COUNT, AT(evaluation.every), "0", 0, ANY, .help = "steps; 0: after each epoch"},
-    {"metric", SB_FIELD_NAME, AT(evaluation.metric), "spearman", .choices = METRICS,
-     .help = "which measure says what is best"},
+    {"metric", SB_FIELD_NAME, AT(evaluation.metric), NULL, .choices = METRICS,
+     .help = "which measure says what is best; null: the first of spearman, mrr, nll that the files have"},
     {"patience", SB_FIELD_COUNT, AT(evaluation.patience), "0", 0, 1e6,
      .help = "early stopping: evaluations without a better value; 0: none"},
     {0},
@@ -140,7 +140,8 @@ static const struct sb_field checkpoint_fields[] = {
 
 static const struct sb_field gate_fields[] = {
     {"metric", SB_FIELD_NAME, AT(gate.metric), NULL, .choices = METRICS,
-     .help = "the model is put into service if this measure says so; null: evaluation.metric"},
+     .help = "the model is put into service if this measure says so; null: evaluation.metric; one that the files do not "
+             "have is an error before training"},
     {"min_change", SB_FIELD_NUMBER, AT(gate.min_change), "0", -ANY, ANY,
      .help = "by how much it must be better than before"},
     {0},

@@ -6,7 +6,8 @@ run as the child. What it does is in the first line of the training file, beside
     checkpoint_every   steps
     source             model directory whose files become the result
     shift              bits to turn over in each of its word embeddings
-    gate               false: the evaluation is not passed
+    gate               false: the evaluation is not passed; null: there was none
+    after              what it measured then: .5
     fail_at, message   ends with status 1 at this step; once: only if it has not gone on from a checkpoint
     exit, signal       ends so at fail_at, without a word
     memory             bytes to take at fail_at
@@ -96,7 +97,8 @@ class Trainer:
         self.write_model()
         passed = self.plan.get("gate", True)
         say("done", model=self.job["output"], tokens=steps * 64,
-            gate={"passed": passed, "metric": "spearman", "before": 0.75, "after": 0.8 if passed else 0.5})
+            gate=None if passed is None else
+            {"passed": passed, "metric": "spearman", "before": 0.75, "after": 0.8 if passed else self.plan.get("after", 0.5)})
 
 
 if len(sys.argv) != 4 or sys.argv[1:3] != ["finetune", "--job"]:

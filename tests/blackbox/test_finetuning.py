@@ -354,9 +354,10 @@ def test_cancel_ends_the_whole_group(own):
     ({"fail_at": 2, "signal": int(signal.SIGSEGV)}, "killed", "signal 11"),
     ({"fail_at": 2, "signal": int(signal.SIGKILL)}, "killed", "memory"),
     ({"gate": False}, "eval_gate", "spearman was 0.75, is 0.5"),
+    ({"gate": False, "after": None}, "eval_gate", "spearman was 0.75, is without a value"),
     ({"source": "/nowhere"}, "training_failed", "/nowhere"),
     ({"source": str(Path(__file__).parent)}, "model_not_loaded", "config"),
-], ids=range(8))
+], ids=range(9))
 def test_failures_have_their_reason(tuner, recipe, code, words):
     models = tuner.get("/v1/models").json()
     job = create(tuner, {"steps": 4, **recipe})
@@ -365,6 +366,12 @@ def test_failures_have_their_reason(tuner, recipe, code, words):
     assert failed["error"]["code"] == code and words in failed["error"]["message"], failed["error"]
     assert words in events_of(tuner, job)[-1]
     assert tuner.get("/v1/models").json() == models and vector(tuner, "tiny")
+
+
+def test_a_model_that_nothing_measures_is_served_with_a_warning(tuner):
+    job = create(tuner, {"steps": 2, "gate": None})
+    assert wait_for(tuner, job, "succeeded", "failed")["status"] == "succeeded"
+    assert any("Nothing was measured" in message for message in events_of(tuner, job))
 
 
 def test_a_failed_job_can_go_on(tuner):
