@@ -12,7 +12,7 @@ const struct sb_study sb_study_optimizers = {
         "(Zhang et al., 2019) lets slow weights follow another optimizer's.",
     .recipe = "{\"batch_size\": 8, \"dtype\": \"bf16\", \"learning_rate\": 2e-4, "
               "\"objectives\": [{\"name\": \"seq2seq\"}, {\"name\": \"in_batch\"}]}",
-    .steps = 120,
+    .steps = 100,
     .parts = SB_STUDY_PAIRS | SB_STUDY_LIKELIHOOD,
     .runs = {{.label = "AdamW"},
              {.label = "AdamW with Lookahead", .recipe = "{\"lookahead\": {\"k\": 5}}"},

@@ -22,9 +22,9 @@ static void put_start(struct sb_buffer *out, const struct sb_study_results *r, c
     if (r->study->fresh)
         sb_buffer_format(out, ", its config changed by `%s`, is trained from nothing", r->study->fresh);
     sb_buffer_format(out,
-                     ". Every run takes %" PRIu64 " steps on `%s`, once for each of %zu seed%s, which %s the order of the data, dropout "
+                     ". Every run takes %" PRIu64 " steps on `%s`, with %zu seed%s, which decide%s the order of the data, dropout "
                      "and noise%s; at the same seed all runs see the same batches.",
-                     r->steps, about->train, r->seeds, r->seeds == 1 ? "" : "s", r->seeds == 1 ? "names" : "name",
+                     r->steps, about->train, r->seeds, r->seeds == 1 ? "" : "s", r->seeds == 1 ? "s" : "",
                      r->study->fresh ? ", and the first weights" : "");
     sb_buffer_format(out, " %s\n\n    %s\n\nThe recipe that all runs share:\n\n    %s\n\n", about->measured, about->command,
                      r->study->recipe);
@@ -58,7 +58,7 @@ static void put_cell(struct sb_buffer *out, double mean, double spread, int deci
     const char *mark = differs ? "**" : "";
     if (isnan(mean))
         sb_buffer_text(out, " |");
-    else if (isnan(spread) || spread < 0.5 * pow(10, -decimals))
+    else if (isnan(spread) || spread == 0)
         sb_buffer_format(out, " %s%.*f%s |", mark, decimals, mean, mark);
     else
         sb_buffer_format(out, " %s%.*f%s ± %.*f |", mark, decimals, mean, mark, decimals, spread);

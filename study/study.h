@@ -42,7 +42,7 @@ struct sb_study_run {
     const char *recipe; /* JSON, merged over the study's; NULL: nothing */
     const char *config; /* of a study with a fresh start: the same over the study's `fresh` */
     bool is_untrained;  /* takes no step */
-    bool whitens;       /* afterwards its sentence vectors are whitened on the training texts */
+    bool whitens;       /* afterwards its sentence vectors are whitened on the training texts (study/whiten.h) */
 };
 
 /* A column of the table. */

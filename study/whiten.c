@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 4096 texts: eight for each of 512 dimensions, so that the covariance has a full rank. */
+/* 4096 texts, eight for each of 512 dimensions. */
 enum { BATCH_EXAMPLES = 32, BATCHES = 64, SEED = 1 };
 
 static enum sb_status add_batches(struct sb_whitening *whitening, struct sb_batches *batches, struct sb_network *network,
@@ -52,6 +52,7 @@ static enum sb_status add_texts(struct sb_whitening *whitening, const char *text
     return status;
 }
 
+/* The rows of the directions that are not kept become 0, which leaves the pooler square and cosines what they are. */
 static enum sb_status fold(const struct sb_whitening *whitening, struct sb_network *network, struct sb_error *error)
 {
     const struct sb_parameters *parameters = sb_network_parameters(network);
@@ -63,6 +64,8 @@ static enum sb_status fold(const struct sb_whitening *whitening, struct sb_netwo
         return sb_fail(error, SB_NO_MEMORY, "no memory for the pooler");
     memcpy(old, values + weight->offset, size * sizeof *old);
     memcpy(old + size, values + bias->offset, bias->columns * sizeof *old);
+    memset(values + weight->offset, 0, size * sizeof *values);
+    memset(values + bias->offset, 0, bias->columns * sizeof *values);
     sb_whitening_fold(whitening, values + weight->offset, values + bias->offset, old, old + size, weight->columns);
     free(old);
     return SB_OK;
@@ -84,7 +87,7 @@ enum sb_status sb_study_whiten(const char *model, const char *texts, struct sb_p
     if (status == SB_OK)
         status = add_texts(whitening, texts, network, pool, error);
     if (status == SB_OK)
-        status = sb_whitening_solve(whitening, dimensions, error);
+        status = sb_whitening_solve(whitening, (dimensions + 1) / 2, error);
     if (status == SB_OK)
         status = fold(whitening, network, error);
     if (status == SB_OK)

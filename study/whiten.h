@@ -1,5 +1,6 @@
 /*
- * A model whose sentence vectors are whitened (training/whitening.h) on the texts of a training file.
+ * A model whose sentence vectors are whitened (training/whitening.h) on the texts of a training file. Kept is the half of the
+ * directions in which the vectors vary most: in all of them they never vary, because what a pooler reads has passed a LayerNorm.
  *
  *     sb_study_whiten("work/model", "synonyms.train.jsonl", pool, &error);
  *
