@@ -1,15 +1,7 @@
-/*
- * A TensorFlow checkpoint ("bundle"): PREFIX.index, a sorted table, and PREFIX.data-00000-of-0000N with the numbers.
- *
- *     key ""         BundleHeaderProto {1: num_shards, 2: endianness (0 little), 3: version}
- *     key NAME       BundleEntryProto  {1: dtype, 2: shape {2: dim {1: size}, 3: unknown_rank}, 3: shard_id, 4: offset,
- *                                       5: size, 6: masked CRC-32C, fixed32, 7: slices}
- *
- * Messages are protocol buffers: varint tag = field * 8 + wire type, then the field.
- */
-#include "weights/checkpoint_impl.h"
+#include "weights/tf_bundle_impl.h"
 
 #include "weights/bytes_impl.h"
+#include "weights/checkpoint_impl.h"
 #include "weights/crc32c.h"
 #include "weights/tf_table_impl.h"
 
@@ -18,13 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 }; /* wire types; 3 and 4 are long dead */
-
 struct field {
     uint64_t number;
     int wire;
-    uint64_t value;       /* VARINT, FIXED32, FIXED64 */
-    const uint8_t *bytes; /* BYTES */
+    uint64_t value;       /* SB_PROTO_VARINT, SB_PROTO_FIXED32, SB_PROTO_FIXED64 */
+    const uint8_t *bytes; /* SB_PROTO_BYTES */
     size_t size;
 };
 
@@ -36,17 +26,17 @@ static bool next_field(struct field *field, const uint8_t *data, size_t size, si
         return false;
     *field = (struct field){.number = tag >> 3, .wire = (int)(tag & 7)};
     switch (field->wire) {
-    case VARINT: return sb_varint(&field->value, data, size, at);
-    case FIXED64:
-    case FIXED32: {
-        size_t width = field->wire == FIXED64 ? 8 : 4;
+    case SB_PROTO_VARINT: return sb_varint(&field->value, data, size, at);
+    case SB_PROTO_FIXED64:
+    case SB_PROTO_FIXED32: {
+        size_t width = field->wire == SB_PROTO_FIXED64 ? 8 : 4;
         if (size - *at < width)
             return false;
         field->value = width == 8 ? sb_load_u64(data + *at) : sb_load_u32(data + *at);
         *at += width;
         return true;
     }
-    case BYTES:
+    case SB_PROTO_BYTES:
         if (!sb_varint(&length, data, size, at) || length > size - *at)
             return false;
         field->bytes = data + *at;
@@ -81,6 +71,14 @@ static const struct {
     [23] = {"DT_UINT64", SB_DTYPE_OTHER, 8},
 };
 
+int sb_tf_dtype_number(enum sb_dtype dtype)
+{
+    for (size_t i = 1; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (dtypes[i].name && dtypes[i].dtype == dtype && dtype != SB_DTYPE_OTHER)
+            return (int)i;
+    return 0;
+}
+
 struct bundle {
     struct sb_checkpoint *checkpoint;
     const char *index_file;
@@ -111,9 +109,9 @@ static enum sb_status read_header(struct bundle *bundle, const uint8_t *value, s
     for (size_t at = 0; at < size;) {
         if (!next_field(&field, value, size, &at))
             return sb_fail(error, SB_CORRUPT, "%s: the bundle's header is damaged", bundle->index_file);
-        if (field.number == 1 && field.wire == VARINT)
+        if (field.number == SB_TF_HEADER_SHARDS && field.wire == SB_PROTO_VARINT)
             shards = field.value;
-        else if (field.number == 2 && field.wire == VARINT)
+        else if (field.number == SB_TF_HEADER_ENDIANNESS && field.wire == SB_PROTO_VARINT)
             endianness = field.value;
     }
     if (endianness != 0)
@@ -136,15 +134,15 @@ static enum sb_status read_shape(struct entry *entry, const struct bundle *bundl
     for (size_t at = 0; at < size;) {
         if (!next_field(&field, value, size, &at))
             return fail_damaged(bundle, name, error);
-        if (field.number == 3 && field.wire == VARINT && field.value != 0)
+        if (field.number == SB_TF_SHAPE_UNKNOWN && field.wire == SB_PROTO_VARINT && field.value != 0)
             return sb_fail(error, SB_UNSUPPORTED, "%s: \"%s\" has an unknown shape", bundle->index_file, name);
-        if (field.number != 2 || field.wire != BYTES)
+        if (field.number != SB_TF_SHAPE_DIM || field.wire != SB_PROTO_BYTES)
             continue;
         uint64_t dimension = 0; /* protocol buffers leave zeros out */
         for (size_t i = 0; i < field.size;) {
             if (!next_field(&inner, field.bytes, field.size, &i))
                 return fail_damaged(bundle, name, error);
-            if (inner.number == 1 && inner.wire == VARINT)
+            if (inner.number == SB_TF_DIM_SIZE && inner.wire == SB_PROTO_VARINT)
                 dimension = inner.value;
         }
         if (entry->rank == SB_MAX_RANK)
@@ -167,21 +165,21 @@ static enum sb_status read_entry(struct entry *entry, const struct bundle *bundl
     for (size_t at = 0; at < size && status == SB_OK;) {
         if (!next_field(&field, value, size, &at))
             return fail_damaged(bundle, name, error);
-        bool is_number = field.wire == VARINT;
-        if (field.number == 1 && is_number)
+        bool is_number = field.wire == SB_PROTO_VARINT;
+        if (field.number == SB_TF_ENTRY_DTYPE && is_number)
             entry->dtype = field.value;
-        else if (field.number == 2 && field.wire == BYTES)
+        else if (field.number == SB_TF_ENTRY_SHAPE && field.wire == SB_PROTO_BYTES)
             status = read_shape(entry, bundle, name, field.bytes, field.size, error);
-        else if (field.number == 3 && is_number)
+        else if (field.number == SB_TF_ENTRY_SHARD && is_number)
             entry->shard = field.value;
-        else if (field.number == 4 && is_number)
+        else if (field.number == SB_TF_ENTRY_OFFSET && is_number)
             entry->offset = field.value;
-        else if (field.number == 5 && is_number)
+        else if (field.number == SB_TF_ENTRY_SIZE && is_number)
             entry->size = field.value;
-        else if (field.number == 6 && field.wire == FIXED32) {
+        else if (field.number == SB_TF_ENTRY_CRC && field.wire == SB_PROTO_FIXED32) {
             entry->crc = sb_crc32c_unmask((uint32_t)field.value);
             entry->has_crc = true;
-        } else if (field.number == 7)
+        } else if (field.number == SB_TF_ENTRY_SLICES)
             entry->is_sliced = true;
     }
     return status;
@@ -194,7 +192,7 @@ static enum sb_status open_shard(struct bundle *bundle, size_t number, struct sb
     struct shard *shard = &bundle->shards[number];
     if (shard->file)
         return SB_OK;
-    size_t prefix = strlen(bundle->index_file) - strlen(".index");
+    size_t prefix = strlen(bundle->index_file) - strlen(SB_TF_INDEX);
     char *path;
     if (asprintf(&path, "%.*s.data-%05zu-of-%05zu", (int)prefix, bundle->index_file, number, bundle->shard_count) < 0)
         return sb_fail(error, SB_NO_MEMORY, "%s: no memory to open its data", bundle->index_file);

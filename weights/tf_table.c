@@ -9,12 +9,9 @@
 #include <string.h>
 
 enum {
-    FOOTER_SIZE = 48,
     TRAILER_SIZE = 5,
     BLOCK_MAX = 64 << 20, /* bytes of an unpacked block; TensorFlow makes them of 256 KiB at most */
 };
-
-static const uint64_t magic = UINT64_C(0xdb4775248b80fb57);
 
 bool sb_varint(uint64_t *value, const uint8_t *data, size_t size, size_t *at)
 {
@@ -72,7 +69,7 @@ static enum sb_status load_block(struct block *block, const char *file, const ui
                                  const struct handle *handle, struct sb_error *error)
 {
     *block = (struct block){0};
-    size_t room = size - FOOTER_SIZE;
+    size_t room = size - SB_TABLE_FOOTER_SIZE;
     if (handle->offset > room || handle->size > room - handle->offset ||
         room - handle->offset - handle->size < TRAILER_SIZE)
         return sb_fail(error, SB_CORRUPT,
@@ -185,10 +182,10 @@ enum sb_status sb_table_walk(const char *file, const void *data, size_t size, sb
     struct handle metaindex, index;
     struct block block = {0};
     size_t at = 0;
-    if (size < FOOTER_SIZE)
+    if (size < SB_TABLE_FOOTER_SIZE)
         return sb_fail(error, SB_CORRUPT, "%s has %zu bytes, too few for a TensorFlow index", file, size);
-    const uint8_t *footer = bytes + size - FOOTER_SIZE;
-    if (sb_load_u64(footer + 40) != magic)
+    const uint8_t *footer = bytes + size - SB_TABLE_FOOTER_SIZE;
+    if (sb_load_u64(footer + 40) != SB_TABLE_MAGIC)
         return sb_fail(error, SB_CORRUPT,
                        "%s does not end with the magic number of a TensorFlow index: it is truncated or something "
                        "else",

@@ -21,7 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SB_TABLE_MAX_KEY = 4096 };
+enum { SB_TABLE_MAX_KEY = 4096, SB_TABLE_FOOTER_SIZE = 48 };
+#define SB_TABLE_MAGIC UINT64_C(0xdb4775248b80fb57)
 
 /* Called for every entry, keys rising; key and value live until it returns. Anything but SB_OK ends the walk. */
 typedef enum sb_status (*sb_table_visitor)(void *context, const char *key, size_t key_size, const void *value,
