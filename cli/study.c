@@ -7,7 +7,7 @@
 
 #include "base/cpu.h"
 #include "base/file.h"
-#include "server/folders.h"
+#include "base/folder.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -192,19 +192,19 @@ int sb_command_study(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert study [NAME --train FILE --dev FILE [OPTION]...]\n"
         "\n"
-        "Shows what a technique does on this model: training runs that differ in that technique alone, one after the other in this\n"
-        "process, from the same model, on the same batches, once for each of several seeds, and then measured. Without NAME it lists\n"
-        "the studies.\n"
+        "Shows what a technique does on this model: training runs that differ in that technique alone, one after\n"
+        "the other, from the same model and on the same batches, once for each of several seeds, and measured\n"
+        "afterwards. Without NAME it lists the studies.\n"
         "\n"
-        "DIR gets study.md (what was done, a table, how to read it), study.svg (curves) and study.json (every number). In the table\n"
-        "bold means: differs from the first run by more than the spread over the seeds.\n"
+        "DIR gets study.md (what was done, a table, how to read it), study.svg (curves) and study.json (every\n"
+        "number). In the table bold means: differs from the first run by more than the spread over the seeds.\n"
         "\n"
-        "So that a study takes minutes, only the first layers of the model are kept (--layers), and the samples that it is measured\n"
-        "with are small (--pairs, --texts): its numbers compare its runs, not models.\n";
+        "So that a study takes minutes, only the first layers of the model are kept (--layers), and the samples\n"
+        "that it is measured with are small (--pairs, --texts): its numbers compare its runs, not models.\n";
     static const char examples[] =
         "  simbert study\n"
         "  simbert study optimizers --train synonyms.jsonl --dev pairs.tsv\n"
-        "  simbert study exposure-bias --train synonyms.jsonl --dev pairs.tsv --seeds 5 --steps 400 --out exposure-bias\n";
+        "  simbert study exposure-bias --train synonyms.jsonl --dev pairs.tsv --seeds 5 --steps 400\n";
     struct settings s = {.dtype = "auto", .progress = "auto", .seeds = 3, .pairs = 2000, .texts = 100, .layers = 2};
     const struct sb_option options[] = {
         {.name = "train", .type = SB_OPTION_TEXT, .value = &s.train, .argument = "FILE",
