@@ -13,6 +13,7 @@ static const struct {
     {"embed", sb_bench_embed},
     {"paraphrase", sb_bench_paraphrase},
     {"train", sb_bench_train},
+    {"attention", sb_bench_attention},
     {"tokenize", sb_bench_tokenize},
     {"texts", sb_bench_print_texts},
 };
@@ -35,7 +36,7 @@ static int run(const struct sb_bench *bench, char **argv, int count, struct sb_e
         if (strcmp(argv[0], kinds[i].name) == 0)
             measure = kinds[i].run;
     if (!measure) {
-        sb_fail(error, SB_INVALID, "it takes one of embed, paraphrase, train, tokenize, texts%s%s", count ? ", not " : "",
+        sb_fail(error, SB_INVALID, "it takes one of embed, paraphrase, train, attention, tokenize, texts%s%s", count ? ", not " : "",
                 count ? argv[0] : "");
         return SB_EXIT_USAGE;
     }
@@ -49,13 +50,15 @@ static int run(const struct sb_bench *bench, char **argv, int count, struct sb_e
 int sb_command_bench(char **argv, struct sb_error *error)
 {
     static const char about[] =
-        "Usage: simbert bench [OPTION]... embed | paraphrase | train | tokenize | texts\n"
+        "Usage: simbert bench [OPTION]... embed | paraphrase | train | attention | tokenize | texts\n"
         "\n"
         "Measures speed on this machine, after a warm-up, and reports medians.\n"
         "  embed        many sentences at once, and one at a time; tokenization included\n"
         "  paraphrase   requests for 20 samples, and for 4 beams, of 12 tokens each, on one thread; everything "
         "included\n"
         "  train        steps of SimBERT training, 64 pairs of sentences each; in f32 or bf16\n"
+        "  attention    each attention variant made from the model, in rows of 16 to 512 tokens: time and memory of serving\n"
+        "               and training\n"
         "  tokenize     text to ids, on one thread\n"
         "  texts        measures nothing: prints the built-in sentences, to measure other programs with them\n";
     static const char examples[] = "  simbert bench embed\n"

@@ -23,6 +23,7 @@ typedef enum sb_status (*sb_bench_run)(struct sb_buffer *out, const struct sb_be
 enum sb_status sb_bench_embed(struct sb_buffer *out, const struct sb_bench *bench, struct sb_error *error);
 enum sb_status sb_bench_paraphrase(struct sb_buffer *out, const struct sb_bench *bench, struct sb_error *error);
 enum sb_status sb_bench_train(struct sb_buffer *out, const struct sb_bench *bench, struct sb_error *error);
+enum sb_status sb_bench_attention(struct sb_buffer *out, const struct sb_bench *bench, struct sb_error *error);
 enum sb_status sb_bench_tokenize(struct sb_buffer *out, const struct sb_bench *bench, struct sb_error *error);
 enum sb_status sb_bench_print_texts(struct sb_buffer *out, const struct sb_bench *bench, struct sb_error *error);
 

@@ -2,8 +2,8 @@
 #include "server/jobs_impl.h"
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/log.h"
-#include "server/folders.h"
 #include "server/model_folders.h"
 
 #include <dirent.h>

@@ -2,9 +2,9 @@
 
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "model/task.h"
-#include "server/folders.h"
 #include "server/inputs.h"
 
 #include <dirent.h>

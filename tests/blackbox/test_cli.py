@@ -99,7 +99,7 @@ def test_general_help_and_version():
     (["inspect"], ["directory"]),
     (["inspect", "a", "b"], ["directory"]),
     (["convert", "a"], ["SRC", "DST"]),
-    (["bench"], ["embed, paraphrase, train, tokenize, texts"]),
+    (["bench"], ["embed, paraphrase, train, attention, tokenize, texts"]),
     (["bench", "nothing"], ["nothing"]),
     (["serve", "models"], ["models"]),
 ])
@@ -457,6 +457,21 @@ def test_bench():
     texts, _ = simbert("bench", "texts", "--count", "500")
     assert len(texts.splitlines()) == 500 and len(set(texts.splitlines())) > 200
     assert "tokens/s" in simbert("bench", "embed", *few)[0] and "beam 4" in simbert("bench", "paraphrase", *few)[0]
+
+
+def test_bench_attention():
+    model = ROOT / "tests" / "golden" / "models" / "tiny-bert"
+    lines = objects("bench", "attention", "--model", model, "--repeat", "1")
+    assert {line["tokens"] for line in lines} == {16, 32, 64}  # its longest row
+    by = {(line["variant"], line["tokens"]): line for line in lines}
+    assert len(by) == len(lines) == 3 * 11
+    assert by["vanilla", 16]["cache_bytes_per_token"] == 2 * by["dense", 16]["cache_bytes_per_token"]
+    assert by["random", 16]["parameters"] > by["factorised random", 16]["parameters"]
+    for line in lines:
+        assert line["serve_cpu_seconds_p50"] > 0 and line["train_cpu_seconds_p50"] > 0
+        assert line["session_bytes"] > 0 and line["pass_bytes"] > line["session_bytes"]
+    table, _ = simbert("bench", "attention", "--model", model, "--repeat", "1")
+    assert "factorised dense" in table and "training (f32), tokens:" in table
 
 
 def test_bench_with_texts_of_ones_own(tmp_path):

@@ -1,6 +1,6 @@
 /* Whole folders: moved so that a crash leaves them in the one place or the other, and removed with all that is in them. */
-#ifndef SB_SERVER_FOLDERS_H
-#define SB_SERVER_FOLDERS_H
+#ifndef SB_BASE_FOLDER_H
+#define SB_BASE_FOLDER_H
 
 #include "base/status.h"
 

@@ -1,4 +1,4 @@
-#include "server/folders.h"
+#include "base/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
