@@ -274,14 +274,34 @@ static enum sb_status train(struct run *r, struct sb_error *error)
 /* ---- The end ---- */
 
 /* With patience the best one, unless the last is better still. */
-static enum sb_status save(struct run *r, struct sb_error *error)
+static bool takes_best(const struct run *r, const char *best)
+{
+    return r->recipe->evaluation.patience && r->best_step && r->best_step < sb_trainer_steps(r->trainer) && r->worse > 0 &&
+           sb_folder_exists(best);
+}
+
+static enum sb_status save_plain(struct run *r, const char *dir, enum sb_dtype dtype, struct sb_error *error)
 {
     char best[PATH_MAX];
     path_beside(r, best, sizeof best, "best");
-    if (r->recipe->evaluation.patience && r->best_step && r->best_step < sb_trainer_steps(r->trainer) && r->worse > 0 &&
-        sb_folder_exists(best))
-        return sb_convert(best, r->task->output, r->task->dtype, error);
-    return sb_finetune_save(r->finetune, r->task->output, r->task->dtype, error);
+    return takes_best(r, best) ? sb_convert(best, dir, dtype, error) : sb_finetune_save(r->finetune, dir, dtype, error);
+}
+
+/* Whitening rewrites a folder step by step, so it has one of its own. */
+static enum sb_status save(struct run *r, struct sb_error *error)
+{
+    char model[PATH_MAX];
+    if (!r->recipe->whiten.dimensions)
+        return save_plain(r, r->task->output, r->task->dtype, error);
+    path_beside(r, model, sizeof model, "whitened");
+    remove_folder(model);
+    enum sb_status status = save_plain(r, model, SB_F32, error);
+    if (status == SB_OK)
+        status = sb_finetune_whiten(r->finetune, model, error);
+    if (status == SB_OK)
+        status = sb_convert(model, r->task->output, r->task->dtype, error);
+    remove_folder(model);
+    return status;
 }
 
 /* Compares what was measured before and after; fills the report's verdict. A measure that has no value any more is no better. */

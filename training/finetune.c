@@ -1,6 +1,7 @@
 #include "training/finetune.h"
 
 #include "base/hash.h"
+#include "training/whitened_model.h"
 #include "weights/weights.h"
 
 #include <inttypes.h>
@@ -93,8 +94,12 @@ static enum sb_status open_network(struct sb_finetune *f, const char *model, str
         status = sb_initialise_new(sb_network_values(f->network), sb_network_parameters(f->network), &initialiser, error);
     if (status == SB_OK)
         begin_pooler(f->network);
-    if (status == SB_OK && norm && sb_network_config(f->network)->pooler_activation != SB_LINEAR)
-        status = sb_fail(error, SB_UNSUPPORTED, "pool_norm: only a linear pooler can take it in; %s has another", model);
+    if (status == SB_OK && norm && (config.pooling != SB_POOL_POOLER || config.pooler_activation != SB_LINEAR))
+        status = sb_fail(error, SB_UNSUPPORTED, "pool_norm: only a linear pooler can take it in; %s has another, or pools "
+                                                "as its modules.json says",
+                         model);
+    if (status == SB_OK && r->whiten.dimensions)
+        status = sb_whiten_check(sb_network_config(f->network), r->whiten.dimensions, error);
     return status;
 }
 
@@ -122,6 +127,17 @@ static enum sb_status open_materials(struct sb_finetune *f, struct sb_error *err
         if (sb_recipe_rows_of(f->recipe, i) == i)
             status = open_material(f, i, error);
     return status;
+}
+
+/* Better now than after the training. */
+static enum sb_status check_whitening(const struct sb_finetune *f, struct sb_error *error)
+{
+    size_t dimensions = f->recipe->whiten.dimensions, texts = 2 * sb_finetune_examples(f);
+    if (dimensions && texts <= dimensions)
+        return sb_fail(error, SB_INVALID, "recipe.whiten.dimensions %zu: the training data give %zu sentences at most, more "
+                                          "than dimensions are needed",
+                       dimensions, texts);
+    return SB_OK;
 }
 
 /* ---- The pass ---- */
@@ -222,6 +238,8 @@ static enum sb_status make_identity(struct sb_finetune *f, const char *model, st
     part.threads = part.checkpoint.every = part.evaluation.every = part.evaluation.files.count = 0;
     part.checkpoint.keep = 1;
     part.gate.min_change = 0;
+    part.whiten.dimensions = 0;
+    part.whiten.sentences = 2;
     sb_recipe_write_json(&part, &recipe);
     sb_hash_begin(&hash);
     sb_hash_bytes(&hash, recipe.data, recipe.length);
@@ -269,6 +287,8 @@ enum sb_status sb_finetune_new(struct sb_finetune **run, const struct sb_recipe 
     enum sb_status status = open_network(f, model, error);
     if (status == SB_OK)
         status = open_materials(f, error);
+    if (status == SB_OK)
+        status = check_whitening(f, error);
     if (status == SB_OK)
         status = open_pass(f, error);
     if (status == SB_OK)
@@ -360,4 +380,18 @@ enum sb_status sb_finetune_save(struct sb_finetune *run, const char *dir, enum s
     enum sb_status status = sb_network_save(run->network, weights, dtype, dir, error);
     free(weights);
     return status;
+}
+
+enum sb_status sb_finetune_whiten(struct sb_finetune *run, const char *dir, struct sb_error *error)
+{
+    const struct sb_recipe *r = run->recipe;
+    const struct sb_data *data[SB_TRAINER_LESSONS];
+    for (size_t i = 0; i < run->material_count; i++)
+        data[i] = run->materials[i].data;
+    const struct sb_whiten_options options = {.dimensions = r->whiten.dimensions,
+                                              .sentences = r->whiten.sentences,
+                                              .seed = r->seed,
+                                              .text_characters = r->text_characters,
+                                              .max_length = r->max_length};
+    return sb_whiten_model(dir, data, run->material_count, &options, run->pool, error);
 }

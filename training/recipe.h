@@ -129,6 +129,10 @@ struct sb_recipe {
     } lookahead;
     const char *pool_norm;
     struct {
+        uint64_t dimensions; /* 0: not whitened */
+        uint64_t sentences;
+    } whiten;
+    struct {
         const char *method;
         double std;
         bool keep_std;

@@ -101,6 +101,14 @@ static const struct sb_field lookahead_fields[] = {
     {0},
 };
 
+static const struct sb_field whiten_fields[] = {
+    {"dimensions", SB_FIELD_COUNT, AT(whiten.dimensions), "0", 0, 1 << 16,
+     .help = "whitening of the sentence vectors when the model is saved: so many directions of largest variance stay, fewer than there are numbers; 0: none"},
+    {"sentences", SB_FIELD_COUNT, AT(whiten.sentences), "10000", 2, 1e9,
+     .help = "of the training data, by which mean and covariance are measured"},
+    {0},
+};
+
 static const struct sb_field initialise_fields[] = {
     {"method", SB_FIELD_NAME, AT(initialise.method), "truncated_normal", .choices = INITIALISERS,
      .help = "first values of what the model does not have yet"},
@@ -190,6 +198,7 @@ const struct sb_field sb_recipe_fields[] = {
     {"lookahead", SB_FIELD_SECTION, .fields = lookahead_fields, .help = ""},
     {"pool_norm", SB_FIELD_NAME, AT(pool_norm), "none", .choices = "none|batch",
      .help = "batch normalisation of the sentence vectors, folded into the pooler when saved"},
+    {"whiten", SB_FIELD_SECTION, .fields = whiten_fields, .help = ""},
     {"initialise", SB_FIELD_SECTION, .fields = initialise_fields, .help = ""},
     {"resize", SB_FIELD_SECTION, .fields = resize_fields, .help = ""},
     {"evaluation", SB_FIELD_SECTION, .fields = evaluation_fields, .help = ""},

@@ -263,6 +263,9 @@ enum sb_status sb_recipe_resolve(struct sb_recipe *recipe, struct sb_error *erro
         status = complete_adversary(recipe, error);
     for (size_t i = 0; i < list->count; i++)
         complete_objective(recipe, &list->items[i]);
+    if (status == SB_OK && recipe->whiten.sentences <= recipe->whiten.dimensions)
+        status = sb_fail(error, SB_INVALID, "recipe.whiten.sentences is %ju; more than the %ju dimensions are needed",
+                         (uintmax_t)recipe->whiten.sentences, (uintmax_t)recipe->whiten.dimensions);
     for (size_t i = 0; status == SB_OK && i < list->count; i++)
         status = check_objective(recipe, i, error);
     return status;

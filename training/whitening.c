@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A variance that is smaller than this part of the largest is rounding of the floats: scaled to 1 it would be noise. What LayerNorm
+   gives has such a direction, because its numbers have a fixed sum. */
+#define ROUNDING 1e-11
+
 struct sb_whitening {
     size_t dimensions, kept; /* kept: of the last solve */
     size_t rows;             /* taken in so far */
@@ -98,7 +102,7 @@ enum sb_status sb_whitening_solve(struct sb_whitening *w, size_t kept, struct sb
     if (status != SB_OK)
         return sb_fail_context(error, status, "whitening");
     size_t spanned = 0;
-    while (spanned < d && w->values[spanned] > 0)
+    while (spanned < d && w->values[spanned] > w->values[0] * ROUNDING)
         spanned++;
     if (spanned < kept)
         return sb_fail(error, SB_INVALID, "whitening: the %zu vectors span %zu dimensions; %zu cannot be kept", w->rows,

@@ -32,7 +32,8 @@ void sb_whitening_free(struct sb_whitening *whitening);
 /* Takes in vectors[rows, d], before any normalisation. */
 void sb_whitening_add(struct sb_whitening *whitening, const float *vectors, size_t rows);
 
-/* 1 <= kept <= d. SB_INVALID when the vectors span fewer dimensions than that. A few seconds for 512 dimensions. */
+/* 1 <= kept <= d. SB_INVALID when the vectors span fewer dimensions than that: what LayerNorm gives
+   spans d - 1 at most. A few seconds for 512 dimensions. */
 SB_MUST_CHECK enum sb_status sb_whitening_solve(struct sb_whitening *whitening, size_t kept, struct sb_error *error);
 
 /* Of the last solve, until the next or sb_whitening_free: mean[d], K[kept, d]. */

@@ -175,6 +175,9 @@ START_TEST(what_does_not_go_together_is_named)
                       "2 for 1 dimensions");
     refuse_to_resolve("{\"objectives\": [{\"name\": \"denoising\", \"data\": [\"a\"], \"noise\": {\"mask\": 0.95}}]}",
                       "mask, erase and replace are more than 1");
+    refuse_to_resolve("{\"whiten\": {\"dimensions\": 64, \"sentences\": 64}, \"objectives\": [{\"name\": \"cosent\", "
+                      "\"data\": [\"a\"]}]}",
+                      "more than the 64 dimensions");
 }
 END_TEST
 
