@@ -41,11 +41,11 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 
 /* Of one variant. */
 struct cost {
-    size_t parameters;                       /* of the attention of all layers */
-    size_t cache_bytes;                      /* of one token */
-    double serve[LENGTHS], train[LENGTHS];   /* seconds of processor time, median */
-    size_t session[LENGTHS], pass[LENGTHS];  /* bytes */
-    size_t count;                            /* lengths that the model takes */
+    size_t parameters;                      /* of the attention of all layers */
+    size_t cache_bytes;                     /* of one token */
+    double serve[LENGTHS], train[LENGTHS];  /* seconds of processor time, median */
+    size_t session[LENGTHS], pass[LENGTHS]; /* bytes */
+    size_t count;                           /* lengths that the model takes */
 };
 
 static enum sb_status make(const struct variant *v, const char *model, const char *dir, struct sb_error *error)
@@ -68,7 +68,8 @@ static size_t count_parameters(const struct sb_config *config)
     size_t count = 0, shape[2];
     for (int role = 0; role < SB_PARAM_ROLES; role++) {
         const struct sb_param_info *info = sb_param_info((enum sb_param_role)role);
-        int rank = strstr(info->hugging_face, ".attention.") ? sb_param_shape(shape, config, (enum sb_param_role)role) : 0;
+        int rank =
+            strstr(info->hugging_face, ".attention.") ? sb_param_shape(shape, config, (enum sb_param_role)role) : 0;
         if (rank)
             count += shape[0] * (rank == 2 ? shape[1] : 1) * (size_t)config->num_hidden_layers;
     }
@@ -204,7 +205,8 @@ static void put_times(struct sb_buffer *out, const char *title, const struct cos
 static void put_memory(struct sb_buffer *out, const struct cost costs[VARIANTS])
 {
     size_t last = costs[0].count - 1;
-    sb_buffer_format(out, "\n%-28s  %12s  %14s  %12s  %12s\n", "memory", "parameters", "cache, a token", "session", "pass");
+    sb_buffer_format(out, "\n%-28s  %12s  %14s  %12s  %12s\n", "memory", "parameters", "cache, a token", "session",
+                     "pass");
     for (int v = 0; v < VARIANTS; v++)
         sb_buffer_format(out, "%-28s  %10.2f M  %12zu B  %9.1f MB  %9.1f MB\n", variants[v].label,
                          (double)costs[v].parameters / 1e6, costs[v].cache_bytes, (double)costs[v].session[last] / 1e6,
@@ -213,9 +215,9 @@ static void put_memory(struct sb_buffer *out, const struct cost costs[VARIANTS])
 
 static void put_text(struct sb_buffer *out, const struct sb_bench *bench, const struct cost costs[VARIANTS])
 {
-    sb_buffer_format(out,
-                     "attention, %s, one thread: milliseconds of processor time of one row, all layers (beside vanilla)\n",
-                     bench->model.dtype ? bench->model.dtype : "f32");
+    sb_buffer_format(
+        out, "attention, %s, one thread: milliseconds of processor time of one row, all layers (beside vanilla)\n",
+        bench->model.dtype ? bench->model.dtype : "f32");
     put_times(out, "serving, tokens:", costs, false);
     put_times(out, "training (f32), tokens:", costs, true);
     put_memory(out, costs);
@@ -233,7 +235,8 @@ static enum sb_status measure_all(struct cost costs[VARIANTS], const char *model
             status = measure(&costs[v], dir, bench, error);
     }
     if (status == SB_OK && costs[0].count == 0)
-        status = sb_fail(error, SB_INVALID, "%s: attention is measured in rows of %zu tokens and more", model, lengths[0]);
+        status =
+            sb_fail(error, SB_INVALID, "%s: attention is measured in rows of %zu tokens and more", model, lengths[0]);
     return status;
 }
 

@@ -90,65 +90,35 @@ static void (*attention_of(const struct sb_model *m, const struct sb_row *row))(
     return only_vector && m->embedding_attention ? m->embedding_attention->run : m->kernels->attention;
 }
 
-/* Queries whose positions and visible keys stand in the session, over keys and values that lie together. */
-static void attend_parts(struct sb_session *s, const struct sb_layer *layer, const float *query, const float *key,
-                         size_t queries, size_t keys, float *out)
+static void attend_span(struct sb_session *s, const struct sb_row *row, const struct sb_place *place,
+                        const struct sb_layer *layer, size_t first_query, size_t queries, bool last)
 {
     const struct sb_attention_plan *plan = &s->model->attention;
     size_t width = plan->key_width + plan->value_width;
-    sb_attend(
+    const float *key = s->key_value + place->first_token * width;
+    for (size_t i = 0; i < queries; i++) {
+        size_t token = last ? s->outputs[first_query + i] - place->first_token : i;
+        s->positions[i] = (int)token;
+        s->visible[i] = keys_seen(row, token);
+    }
+    sb_attend_span(
         &(struct sb_attending){
             .plan = plan,
             .tables = &layer->attention,
             .kernels = s->model->kernels,
-            .query = query,
+            .query = s->query + first_query * plan->query_width,
             .key = key,
             .value = key + plan->key_width,
             .ld_query = plan->query_width,
             .ld_key = width,
             .ld_value = width,
             .queries = queries,
-            .keys = keys,
+            .keys = row->length,
             .positions = s->positions,
             .visible = s->visible,
             .scratch = s->attention_scratch,
         },
-        out, plan->value_width);
-}
-
-/* Whole rows in the kernel that needs dot products alone, or part by part. */
-static void attend_span(struct sb_session *s, const struct sb_row *row, const struct sb_place *place,
-                        const struct sb_layer *layer, size_t first_query, size_t queries, bool last)
-{
-    const struct sb_attention_plan *plan = &s->model->attention;
-    size_t width = plan->key_width + plan->value_width;
-    const float *key = s->key_value + place->first_token * width, *query = s->query + first_query * plan->query_width;
-    float *out = s->context + first_query * plan->value_width;
-    for (size_t i = 0; i < queries; i++) {
-        size_t token = last ? s->outputs[first_query + i] - place->first_token : i;
-        s->positions[i] = (int)token;
-        s->visible[i] = keys_seen(row, token);
-    }
-    if (plan->is_fused)
-        attention_of(s->model, row)(&(struct sb_attention){
-            .q = query,
-            .k = key,
-            .v = key + plan->key_width,
-            .out = out,
-            .ld_q = plan->query_width,
-            .ld_k = width,
-            .ld_v = width,
-            .ld_out = plan->value_width,
-            .queries = queries,
-            .keys = row->length,
-            .heads = plan->heads,
-            .key_size = plan->key_size,
-            .value_size = plan->value_size,
-            .visible = s->visible,
-            .scratch = s->attention_scratch,
-        });
-    else
-        attend_parts(s, layer, query, key, queries, row->length, out);
+        attention_of(s->model, row), s->context + first_query * plan->value_width, plan->value_width);
 }
 
 /* A step's query sees the cached source, the slots of its path and itself. */
@@ -157,35 +127,25 @@ static void attend_step(struct sb_session *s, const struct sb_row *row, const st
 {
     const struct sb_attention_plan *plan = &s->model->attention;
     const struct sb_kv_cache *cache = row->cache;
-    const float *q = s->query + query * plan->query_width;
-    float *out = s->context + query * plan->value_width;
     size_t count = 0;
     for (size_t i = 0; i < cache->prefix; i++)
         s->keys[count++] = sb_kv_row(cache, index, i);
     for (size_t i = 0; i < row->path_length; i++)
         s->keys[count++] = sb_kv_row(cache, index, cache->prefix_capacity + (size_t)row->path[i]);
     s->keys[count++] = sb_kv_row(cache, index, cache->prefix_capacity + (size_t)row->slot);
-    if (!plan->is_fused) {
-        for (size_t i = 0; i < count; i++)
-            memcpy(s->gathered + i * cache->width, s->keys[i], cache->width * sizeof *s->gathered);
-        s->positions[0] = (int)row->position;
-        s->visible[0] = (int)count;
-        attend_parts(s, layer, q, s->gathered, 1, count, out);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        s->values[i] = s->keys[i] + plan->key_width;
-    s->model->kernels->attention_step(&(struct sb_attention_step){
-        .q = q,
-        .keys = s->keys,
-        .values = s->values,
-        .out = out,
-        .count = count,
-        .heads = plan->heads,
-        .key_size = plan->key_size,
-        .value_size = plan->value_size,
-        .scratch = s->attention_scratch,
-    });
+    sb_attend_step(
+        &(struct sb_attending_step){
+            .plan = plan,
+            .tables = &layer->attention,
+            .kernels = s->model->kernels,
+            .query = s->query + query * plan->query_width,
+            .keys = s->keys,
+            .values = s->values,
+            .count = count,
+            .position = row->position,
+            .scratch = s->attention_scratch,
+        },
+        s->context + query * plan->value_width);
 }
 
 static void attend(struct sb_session *s, const struct sb_row *rows, size_t count, size_t index, bool last)

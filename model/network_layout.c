@@ -9,12 +9,12 @@
 
 /* Parameters of a layer in the flat array, behind those of its attention. */
 static const enum sb_param_role layer_order[] = {
-    SB_OUTPUT_KERNEL, SB_OUTPUT_BIAS, SB_ATTENTION_NORM_GAMMA, SB_ATTENTION_NORM_BETA, SB_FFN_IN_KERNEL,
-    SB_FFN_IN_BIAS,   SB_FFN_OUT_KERNEL, SB_FFN_OUT_BIAS,      SB_FFN_NORM_GAMMA,      SB_FFN_NORM_BETA,
+    SB_OUTPUT_KERNEL, SB_OUTPUT_BIAS,    SB_ATTENTION_NORM_GAMMA, SB_ATTENTION_NORM_BETA, SB_FFN_IN_KERNEL,
+    SB_FFN_IN_BIAS,   SB_FFN_OUT_KERNEL, SB_FFN_OUT_BIAS,         SB_FFN_NORM_GAMMA,      SB_FFN_NORM_BETA,
 };
 static const enum sb_param_role embedding_order[] = {
-    SB_WORD_EMBEDDING,       SB_SEGMENT_EMBEDDING,   SB_POSITION_EMBEDDING, SB_EMBEDDING_NORM_GAMMA,
-    SB_EMBEDDING_NORM_BETA,  SB_EMBEDDING_MAP_KERNEL, SB_EMBEDDING_MAP_BIAS,
+    SB_WORD_EMBEDDING,      SB_SEGMENT_EMBEDDING,    SB_POSITION_EMBEDDING, SB_EMBEDDING_NORM_GAMMA,
+    SB_EMBEDDING_NORM_BETA, SB_EMBEDDING_MAP_KERNEL, SB_EMBEDDING_MAP_BIAS,
 };
 static const enum sb_param_role pooler_order[] = {SB_POOLER_KERNEL, SB_POOLER_BIAS};
 static const enum sb_param_role mlm_order[] = {SB_MLM_KERNEL, SB_MLM_BIAS, SB_MLM_NORM_GAMMA, SB_MLM_NORM_BETA,
@@ -108,7 +108,8 @@ static size_t offset_of(const struct sb_network *n, enum sb_param_role role, int
     return 0;
 }
 
-static struct sb_affine affine(const struct sb_network *n, enum sb_param_role kernel, enum sb_param_role bias, int layer)
+static struct sb_affine affine(const struct sb_network *n, enum sb_param_role kernel, enum sb_param_role bias,
+                               int layer)
 {
     size_t shape[2] = {0, 0};
     sb_param_shape(shape, &n->config, kernel);
@@ -146,7 +147,8 @@ struct sb_attention_tables sb_network_attention(const struct sb_network *network
     return tables;
 }
 
-static struct sb_norm_place norm(const struct sb_network *n, enum sb_param_role gamma, enum sb_param_role beta, int layer)
+static struct sb_norm_place norm(const struct sb_network *n, enum sb_param_role gamma, enum sb_param_role beta,
+                                 int layer)
 {
     return (struct sb_norm_place){offset_of(n, gamma, layer), offset_of(n, beta, layer)};
 }

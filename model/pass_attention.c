@@ -12,8 +12,8 @@
 struct passing {
     struct sb_pass *pass;
     struct sb_attention_tables tables;
-    float *features, *context;                           /* forward */
-    const float *dcontext;                               /* backward, and what follows */
+    float *features, *context; /* forward */
+    const float *dcontext;     /* backward, and what follows */
     float *dfeatures, *gradients;
     int layer;
 };
@@ -208,9 +208,8 @@ static void head_tables(void *context, size_t head, int worker)
     for (size_t row = 0; row < p->input.count; row++) {
         struct dropping dropping;
         struct sb_attending attending = attending_of(a, row, &w, &dropping);
-        sb_attend_table_gradients(&attending, head,
-                                  p->dlogits + p->first_logit[row] + head * attending.queries * attending.keys,
-                                  &gradients);
+        sb_attend_table_gradients(
+            &attending, head, p->dlogits + p->first_logit[row] + head * attending.queries * attending.keys, &gradients);
     }
 }
 
@@ -221,7 +220,8 @@ static void add_mixing(const struct passing *a)
     struct sb_attention_tables gradients = sb_network_attention(p->network, a->layer, a->gradients);
     size_t square = plan->heads * plan->heads, count = sb_pass_mixing_floats(plan);
     for (size_t row = 0; row < p->input.count; row++) {
-        const float *mixing = p->mixing + row * count, *logits = mixing + SB_ATTENTION_PARTS, *weights = logits + square;
+        const float *mixing = p->mixing + row * count, *logits = mixing + SB_ATTENTION_PARTS,
+                    *weights = logits + square;
         if (plan->part_count > 1)
             p->training->add_scaled(gradients.mixture, mixing, 1, (size_t)plan->part_count);
         if (plan->talking_heads) {
@@ -241,8 +241,8 @@ void sb_pass_attend(struct sb_pass *p, float *context, float *features, int laye
     sb_pool_run(p->options.pool, p->input.count, attend_row, &passing);
 }
 
-void sb_pass_attend_backward(struct sb_pass *p, float *dfeatures, const float *dcontext, const float *features, int layer,
-                             float *gradients)
+void sb_pass_attend_backward(struct sb_pass *p, float *dfeatures, const float *dcontext, const float *features,
+                             int layer, float *gradients)
 {
     struct passing passing = {.pass = p,
                               .tables = sb_network_attention(p->network, layer, p->network->values),

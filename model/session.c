@@ -41,11 +41,7 @@ static void lay_out(struct sb_session *s)
     s->outputs = sb_arena_take(a, tokens, sizeof *s->outputs);
     s->keys = sb_arena_take(a, positions, sizeof *s->keys);
     s->values = sb_arena_take(a, positions, sizeof *s->values);
-    if (!plan->is_fused)
-        s->gathered = sb_arena_take(a, positions * (key + value), sizeof *s->gathered);
-    size_t scratch = plan->is_fused ? sb_attention_scratch(positions, plan->key_size, plan->value_size)
-                                    : sb_attend_scratch(plan);
-    s->attention_scratch = sb_arena_take(a, scratch, sizeof *s->attention_scratch);
+    s->attention_scratch = sb_arena_take(a, sb_attend_serve_scratch(plan), sizeof *s->attention_scratch);
     size_t widest = larger(hidden, larger(embedding, value)), chunk = (size_t)c->intermediate_size;
     s->linear_scratch =
         sb_arena_take(a, larger(sb_linear_scratch(tokens, widest), sb_linear_scratch(SB_FFN_CHUNK, chunk)), 1);

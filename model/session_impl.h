@@ -33,7 +33,6 @@ struct sb_session {
     int *positions, *visible;     /* [max_tokens] of a row's queries: place in the row, keys that it sees */
     size_t *outputs;              /* [max_tokens] tokens that the last layer computes */
     const float **keys, **values; /* [max_position_embeddings] rows that a step sees */
-    float *gathered; /* [max_position_embeddings, key_width + value_width]: a step's keys and values, when they must lie together */
     float *attention_scratch;
     void *linear_scratch;
 

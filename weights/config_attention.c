@@ -53,8 +53,9 @@ enum sb_status sb_config_read_attention(struct sb_config *config, const cJSON *j
     const struct sb_attention_config *a = &config->attention;
     enum sb_status status = read_parts(config, json, error);
     if (status == SB_OK && sb_attention_has(a, SB_PART_VANILLA) && sb_attention_has(a, SB_PART_ROTARY))
-        status = sb_fail(error, SB_INVALID, "\"attention_parts\" names both \"vanilla\" and \"rotary\", which share "
-                                            "their queries and keys: take one of them");
+        status = sb_fail(error, SB_INVALID,
+                         "\"attention_parts\" names both \"vanilla\" and \"rotary\", which share "
+                         "their queries and keys: take one of them");
     if (status == SB_OK)
         status = read_factors(config, json, error);
     if (status == SB_OK && sb_attention_has(a, SB_PART_ROTARY) && config->attention_key_size % 2 != 0)

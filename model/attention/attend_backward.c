@@ -10,12 +10,12 @@
 
 /* [heads_at_once, T, T] each; without talking heads logits, weights and spoken are one, dspoken and dweights are one. */
 struct matrices {
-    float *logits;   /* J, then dJ */
-    float *weights;  /* W */
-    float *spoken;   /* W' */
-    float *dspoken;  /* dW' */
-    float *dweights; /* dW, then dJ' */
-    float *dlogits;  /* dJ */
+    float *logits;     /* J, then dJ */
+    float *weights;    /* W */
+    float *spoken;     /* W' */
+    float *dspoken;    /* dW' */
+    float *dweights;   /* dW, then dJ' */
+    float *dlogits;    /* dJ */
     float *part, *raw; /* [T, T], with shares only: a part's dlogits, its logits */
     float *square;     /* [T, T] */
     float *strips;
@@ -164,8 +164,8 @@ static void parts_backward(const struct sb_attending *a, const struct sb_attendi
             dshare[i] += plan->parts[i].scale * a->kernels->dot(dlogits, m->raw, n);
         }
         if (scorer->backward)
-            scorer->backward(&call, part_dlogits(a, weights, i, dlogits, m->part), g->dquery + q->first + head * q->size,
-                             g->dkey + k->first + head * k->size);
+            scorer->backward(&call, part_dlogits(a, weights, i, dlogits, m->part),
+                             g->dquery + q->first + head * q->size, g->dkey + k->first + head * k->size);
     }
 }
 

@@ -6,7 +6,7 @@
  *     ... features of every token by linear layers, [query side] and [key side | value], see struct sb_attention_plan
  *     sb_attention_prepare_query(&plan, query, position);      // each token's query side, in place
  *     sb_attention_prepare_key(&plan, key_value, position);    // and its key side
- *     sb_attend(&plan, &tables, kernels, &row);                // a row's queries over its keys
+ *     sb_attend_span(&row, kernels->attention, context, ld);   // a row's queries over its keys; in training sb_attend
  *
  * A variant is a sum of parts that give logits (struct sb_scorer, one file each), with the heads mixed or not:
  *
@@ -72,7 +72,7 @@ struct sb_attention_plan {
     bool talking_heads, is_fused, has_trained_tables;
     size_t query_width, key_width, value_width; /* floats of a token */
     size_t heads_at_once;                       /* whose logits must exist together */
-    float *rotation;                            /* [positions, key_size]: cos and sin of each pair's angle; rotary only */
+    float *rotation; /* [positions, key_size]: cos and sin of each pair's angle; rotary only */
 };
 
 SB_MUST_CHECK enum sb_status sb_attention_plan_init(struct sb_attention_plan *plan, const struct sb_config *config,
@@ -109,8 +109,8 @@ struct sb_attending {
     const struct sb_attention_plan *plan;
     const struct sb_attention_tables *tables;
     const struct sb_kernels *kernels;
-    const float *query;            /* [queries, query_width] */
-    const float *key, *value;      /* [keys, key_width], [keys, value_width] */
+    const float *query;       /* [queries, query_width] */
+    const float *key, *value; /* [keys, key_width], [keys, value_width] */
     size_t ld_query, ld_key, ld_value;
     size_t queries, keys;
     const int *positions, *visible; /* [queries] */
@@ -124,12 +124,35 @@ struct sb_attending {
 void sb_attend(const struct sb_attending *a, float *out, size_t ld_out);
 size_t sb_attend_scratch(const struct sb_attention_plan *plan);
 
+/* ---- serve.c: the same as the session runs it ---- */
+
+/* By `fused` (kernels->attention or its like) where the plan has nothing but dot products. No dropout. */
+void sb_attend_span(const struct sb_attending *a, void (*fused)(const struct sb_attention *), float *out,
+                    size_t ld_out);
+
+/* One query over rows of keys and values that lie anywhere: a KV cache's. Gives the bits that sb_attend_span gives with
+   kernels->attention. */
+struct sb_attending_step {
+    const struct sb_attention_plan *plan;
+    const struct sb_attention_tables *tables;
+    const struct sb_kernels *kernels;
+    const float *query;       /* [query_width] */
+    const float *const *keys; /* [count] rows of key_width + value_width; the last one is the query's own token */
+    const float **values;     /* [count], written: scratch */
+    size_t count, position;
+    float *scratch; /* sb_attend_serve_scratch floats */
+};
+void sb_attend_step(const struct sb_attending_step *s, float *out);
+size_t sb_attend_serve_scratch(const struct sb_attention_plan *plan);
+
+/* ---- attend_backward.c ---- */
+
 /* What the backward pass of a row makes. Gradients by features are stored, those of the mixtures added. */
 struct sb_attending_gradients {
     const float *dout; /* [queries, value_width] */
     size_t ld_dout;
     float *dquery, *dkey, *dvalue; /* of the places of query, key and value; before sb_attention_prepare_backward */
-    float *dlogits;                /* [heads, queries, keys], gradient by J, for sb_attend_table_gradients; NULL: not wanted */
+    float *dlogits; /* [heads, queries, keys], gradient by J, for sb_attend_table_gradients; NULL: not wanted */
     struct sb_attention_tables mixing; /* mixture, talking_logits and talking_weights: added to */
 };
 void sb_attend_backward(const struct sb_attending *a, const struct sb_attending_gradients *g);

@@ -12,7 +12,8 @@ static void dense_logits(const struct sb_scorer_call *call, float *logits)
     size_t size = call->plan->value_size, positions = call->plan->positions;
     const float *bias = sb_head_table(call, BIAS, positions);
     float *transposed = call->strips[0];
-    call->kernels->transpose(transposed, call->keys, sb_head_table(call, TABLE, positions * size), size, call->keys, size);
+    call->kernels->transpose(transposed, call->keys, sb_head_table(call, TABLE, positions * size), size, call->keys,
+                             size);
     call->kernels->matmul(logits, call->keys, call->query, call->ld_query, transposed, call->keys, call->queries, size,
                           call->keys);
     for (size_t i = 0; i < call->queries; i++)

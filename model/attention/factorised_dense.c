@@ -84,7 +84,8 @@ static void factorised_dense_backward(const struct sb_scorer_call *call, const f
 }
 
 /* dtable[factor, size] += d^T query; dbias[factor] += sum of d */
-static void table_gradient(const struct sb_scorer_call *call, const float *d, size_t factor, float *dtable, float *dbias)
+static void table_gradient(const struct sb_scorer_call *call, const float *d, size_t factor, float *dtable,
+                           float *dbias)
 {
     size_t size = call->plan->value_size;
     float *transposed = call->strips[0], *product = call->strips[5];
