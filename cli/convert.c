@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "weights/checkpoint.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,11 +31,11 @@ static enum sb_status stored_dtype(enum sb_dtype *dtype, const char *dir, struct
     return status;
 }
 
-static enum sb_status report(const char *dst, enum sb_dtype dtype, struct sb_error *error)
+static enum sb_status report(const char *dst, const char *name, enum sb_dtype dtype, struct sb_error *error)
 {
     struct sb_buffer out = {0};
     struct stat file;
-    char *path = sb_path_join(dst, "model.safetensors");
+    char *path = sb_path_join(dst, name);
     if (!path)
         return sb_fail(error, SB_NO_MEMORY, "no memory");
     if (stat(path, &file) == 0)
@@ -45,17 +46,20 @@ static enum sb_status report(const char *dst, enum sb_dtype dtype, struct sb_err
     return status;
 }
 
-static enum sb_status convert(const char *src, const char *dst, const char *dtype_name, struct sb_error *error)
+static enum sb_status convert(const char *src, const char *dst, bool to_tensorflow, const char *dtype_name,
+                              struct sb_error *error)
 {
     enum sb_dtype dtype = SB_F32;
     enum sb_status status = SB_OK;
-    if (!dtype_name)
-        status = stored_dtype(&dtype, src, error);
-    else if (!sb_dtype_parse(dtype_name, &dtype))
+    if (dtype_name && !sb_dtype_parse(dtype_name, &dtype))
         status = sb_fail(error, SB_INVALID, "--dtype %s is unknown", dtype_name);
+    else if (!dtype_name && !to_tensorflow)
+        status = stored_dtype(&dtype, src, error);
     if (status == SB_OK)
-        status = sb_convert(src, dst, dtype, error);
-    return status == SB_OK ? report(dst, dtype, error) : status;
+        status = to_tensorflow ? sb_convert_to_tensorflow(src, dst, dtype, error) : sb_convert(src, dst, dtype, error);
+    if (status != SB_OK)
+        return status;
+    return report(dst, to_tensorflow ? "bert_model.ckpt.data-00000-of-00001" : "model.safetensors", dtype, error);
 }
 
 int sb_command_convert(char **argv, struct sb_error *error)
@@ -63,16 +67,22 @@ int sb_command_convert(char **argv, struct sb_error *error)
     static const char about[] =
         "Usage: simbert convert [OPTION]... SRC DST\n"
         "\n"
-        "Writes the model of directory SRC to directory DST with safetensors weights under Hugging Face names: "
-        "config.json,\n"
-        "the vocabulary, model.safetensors, and sentence-transformers' modules.json where SRC has it. Embeddings and\n"
-        "paraphrases from DST are those from SRC, but for the rounding when --dtype is smaller than what is stored.\n";
+        "Writes the model of directory SRC to directory DST. Formats:\n"
+        "  safetensors  config.json, the vocabulary, model.safetensors under Hugging Face's names, and\n"
+        "               sentence-transformers' modules.json where SRC has it\n"
+        "  tensorflow   bert_config.json, the vocabulary and bert_model.ckpt.* under the names of Google's BERT and\n"
+        "               SimBERT, which Keras scripts (bert4keras) load\n"
+        "Embeddings and paraphrases from DST are those from SRC, but for the rounding when --dtype is smaller than\n"
+        "what is stored.\n";
     static const char examples[] = "  simbert convert chinese_simbert_L-6_H-384_A-12 models/simbert --dtype f16\n"
+                                   "  simbert convert --format tensorflow models/finetuned for-keras\n"
                                    "  simbert convert models/old models/new && simbert inspect models/new\n";
-    const char *dtype = NULL;
+    const char *dtype = NULL, *format = "safetensors";
     const struct sb_option options[] = {
+        {.name = "format", .type = SB_OPTION_CHOICE, .value = &format, .choices = "safetensors, tensorflow",
+         .argument = "FORMAT", .default_text = "safetensors", .help = "kind of files that are written"},
         {.name = "dtype", .type = SB_OPTION_CHOICE, .value = &dtype, .choices = "f32, f16, bf16", .argument = "TYPE",
-         .default_text = "as SRC, f32 if it mixes several", .help = "number format of the weights"},
+         .default_text = "as SRC, f32 if it mixes several; f32 for tensorflow", .help = "number format of the weights"},
         {0},
     };
     const struct sb_option_group groups[] = {{"Options", options}, {0}};
@@ -83,5 +93,5 @@ int sb_command_convert(char **argv, struct sb_error *error)
         sb_fail(error, SB_INVALID, "it takes two directories, SRC and DST, not %d", count);
         return SB_EXIT_USAGE;
     }
-    return sb_exit(convert(argv[0], argv[1], dtype, error));
+    return sb_exit(convert(argv[0], argv[1], strcmp(format, "tensorflow") == 0, dtype, error));
 }

@@ -24,6 +24,12 @@ SB_MUST_CHECK enum sb_status sb_inspect(struct sb_buffer *report, bool *fits, co
    one, each atomically, the weights last; a tokenizer or modules.json of another model is removed. */
 SB_MUST_CHECK enum sb_status sb_convert(const char *src, const char *dst, enum sb_dtype dtype, struct sb_error *error);
 
+/* Writes dst/{bert_config.json, vocab or tokenizer files, bert_model.ckpt.index, bert_model.ckpt.data-00000-of-00001} in Google's
+   and SimBERT's names, with kernels [in, out], which Keras scripts (bert4keras) load; a Dense module stays safetensors. Otherwise
+   as sb_convert. SB_INVALID when dst holds a config.json or weights that would be read in place of the new ones. */
+SB_MUST_CHECK enum sb_status sb_convert_to_tensorflow(const char *src, const char *dst, enum sb_dtype dtype,
+                                                      struct sb_error *error);
+
 /* A tensor beside the model's own. */
 struct sb_named_param {
     const char *name;

@@ -293,3 +293,8 @@ void sb_param_name(char name[SB_MAX_PARAM_NAME], const struct sb_config *config,
     else
         fill_name(name, "roformer.", pattern + 5, layer);
 }
+
+void sb_param_tensorflow_name(char name[SB_MAX_PARAM_NAME], enum sb_param_role role, int layer)
+{
+    fill_name(name, "", table[role].tensorflow, layer);
+}

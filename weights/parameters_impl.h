@@ -11,6 +11,8 @@
 const struct sb_tensor *sb_param_find(const struct sb_checkpoint *checkpoint, enum sb_param_role role, int layer,
                                       bool *is_tensorflow);
 
+void sb_param_tensorflow_name(char name[SB_MAX_PARAM_NAME], enum sb_param_role role, int layer);
+
 enum sb_tensor_use {
     SB_TENSOR_UNKNOWN, /* nothing here reads it */
     SB_TENSOR_USED,

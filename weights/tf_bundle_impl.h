@@ -15,7 +15,12 @@
 #define SB_TF_INDEX ".index"
 #define SB_TF_ONLY_SHARD ".data-00000-of-00001"
 
-enum sb_proto_wire { SB_PROTO_VARINT = 0, SB_PROTO_FIXED64 = 1, SB_PROTO_BYTES = 2, SB_PROTO_FIXED32 = 5 }; /* 3 and 4 are long dead */
+enum sb_proto_wire {
+    SB_PROTO_VARINT = 0,
+    SB_PROTO_FIXED64 = 1,
+    SB_PROTO_BYTES = 2,
+    SB_PROTO_FIXED32 = 5
+}; /* 3 and 4 are long dead */
 
 enum sb_tf_header_field { SB_TF_HEADER_SHARDS = 1, SB_TF_HEADER_ENDIANNESS = 2, SB_TF_HEADER_VERSION = 3 };
 

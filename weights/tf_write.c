@@ -167,8 +167,12 @@ enum sb_status sb_tf_write(struct sb_tf_writer *writer, const void *data, size_t
 static enum sb_status write_index(const struct sb_tf_writer *w, struct sb_error *error)
 {
     /* {1: num_shards = 1, 3: version {1: producer = 1}}; little-endian is 0 and left out */
-    static const uint8_t header[] = {SB_TF_HEADER_SHARDS << 3 | SB_PROTO_VARINT, 1,
-                                     SB_TF_HEADER_VERSION << 3 | SB_PROTO_BYTES, 2, 1 << 3 | SB_PROTO_VARINT, 1};
+    static const uint8_t header[] = {SB_TF_HEADER_SHARDS << 3 | SB_PROTO_VARINT,
+                                     1,
+                                     SB_TF_HEADER_VERSION << 3 | SB_PROTO_BYTES,
+                                     2,
+                                     1 << 3 | SB_PROTO_VARINT,
+                                     1};
     enum sb_status status;
     struct sb_table_writer *table = calloc(1, sizeof *table);
     struct sb_buffer value = {0};

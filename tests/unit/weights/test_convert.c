@@ -57,6 +57,13 @@ static void expect_same_config(const struct sb_config *a, const struct sb_config
     ck_assert_float_eq(a->attention_dropout_prob, b->attention_dropout_prob);
     ck_assert_float_eq(a->initializer_range, b->initializer_range);
     ck_assert_int_eq(a->max_length, b->max_length);
+    ck_assert_int_eq(a->attention.part_count, b->attention.part_count);
+    for (int i = 0; i < a->attention.part_count; i++)
+        ck_assert_int_eq(a->attention.parts[i], b->attention.parts[i]);
+    ck_assert_int_eq(a->attention.talking_heads, b->attention.talking_heads);
+    ck_assert_int_eq(a->attention.factor_a, b->attention.factor_a);
+    ck_assert_int_eq(a->attention.factor_b, b->attention.factor_b);
+    ck_assert_int_eq(a->attention.factor_rank, b->attention.factor_rank);
 }
 
 /* b is a, rounded to dtype. */
@@ -368,6 +375,121 @@ START_TEST(damaged_pytorch)
 }
 END_TEST
 
+/* ---- to TensorFlow and back ---- */
+
+static const char *const variants[] = {"vanilla",           "dense",           "random",
+                                       "factorised-dense",  "factorised-random", "talking",
+                                       "mixture-all",       "mixture-dense-vanilla", "mixture-random-vanilla"};
+enum { TINY = sizeof tiny / sizeof *tiny, VARIANTS = sizeof variants / sizeof *variants };
+
+static void to_tensorflow_ok(const char *src, const char *dst, enum sb_dtype dtype)
+{
+    struct sb_error error;
+    ck_assert_msg(sb_convert_to_tensorflow(src, dst, dtype, &error) == SB_OK, "%s", error.message);
+}
+
+static void expect_inspected(const char *dir, const char *format)
+{
+    struct sb_buffer report = {0};
+    bool fits;
+    ck_assert_int_eq(sb_inspect(&report, &fits, dir, false, NULL), SB_OK);
+    ck_assert_msg(fits, "%s", report.data);
+    ck_assert_ptr_nonnull(strstr(report.data, "no problems"));
+    ck_assert_ptr_nonnull(strstr(report.data, format));
+    sb_buffer_free(&report);
+}
+
+/* Every tiny model and every variant of attention, from safetensors, in every number format. */
+START_TEST(to_tensorflow_and_back)
+{
+    static const enum sb_dtype dtypes[] = {SB_F32, SB_F16, SB_BF16};
+    static const char *const stored[] = {"DT_FLOAT", "DT_HALF", "DT_BFLOAT16"};
+    char name[100];
+    if (_i < TINY)
+        source(tiny[_i], "safetensors");
+    else
+        snprintf(name, sizeof name, "variants/%s", variants[_i - TINY]);
+    const char *src = _i < TINY ? scratch("src") : golden(name);
+    for (int i = 0; i < 3; i++) {
+        to_tensorflow_ok(src, scratch("tf"), dtypes[i]);
+        expect_same_model(src, scratch("tf"), dtypes[i]);
+        expect_inspected(scratch("tf"), stored[i]);
+        convert_ok(scratch("tf"), scratch("back"), dtypes[i]);
+        expect_same_model(scratch("tf"), scratch("back"), dtypes[i]);
+        expect_same_model(src, scratch("back"), dtypes[i]);
+    }
+    struct stat about;
+    ck_assert_int_ne(stat(scratch("tf/config.json"), &about), 0);
+    ck_assert_int_ne(stat(scratch("tf/model.safetensors"), &about), 0);
+    ck_assert_ptr_null(strstr(whole_file(scratch("tf/bert_config.json"), NULL), "dtype"));
+    snprintf(name, sizeof name, "%s/vocab.txt", src);
+    ck_assert_str_eq(whole_file(scratch("tf/vocab.txt"), NULL), whole_file(name, NULL));
+}
+END_TEST
+
+/* The names and shapes are those of the checkpoints that the reference made through TensorFlow itself. */
+START_TEST(names_of_tensorflow)
+{
+    size_t used = 0;
+    to_tensorflow_ok(model_file(tiny[_i], ""), scratch("ours"), SB_F32);
+    struct sb_weights *theirs = open_ok(source(tiny[_i], "tensorflow")), *ours = open_ok(scratch("ours"));
+    const struct sb_checkpoint *a = sb_weights_checkpoint(theirs), *b = sb_weights_checkpoint(ours);
+    for (size_t i = 0; i < sb_checkpoint_count(a); i++) {
+        const struct sb_tensor *tensor = sb_checkpoint_at(a, i), *same = sb_checkpoint_find(b, tensor->name);
+        if (!same) { /* what no model of ours reads */
+            ck_assert_msg(strstr(tensor->name, "/adam_") || strstr(tensor->name, "seq_relationship") ||
+                              strcmp(tensor->name, "global_step") == 0,
+                          "%s is not written", tensor->name);
+            continue;
+        }
+        used++;
+        ck_assert_str_eq(tensor->stored_dtype, same->stored_dtype);
+        ck_assert_int_eq(tensor->rank, same->rank);
+        ck_assert_mem_eq(tensor->shape, same->shape, (size_t)tensor->rank * sizeof *tensor->shape);
+        ck_assert_mem_eq(tensor->data, same->data, tensor->count * sb_dtype_size(tensor->dtype));
+        ck_assert_int_eq(sb_checkpoint_verify(b, same, NULL), SB_OK);
+    }
+    ck_assert_uint_eq(used, sb_checkpoint_count(b));
+    sb_weights_close(theirs);
+    sb_weights_close(ours);
+}
+END_TEST
+
+START_TEST(tensorflow_to_tensorflow)
+{
+    const char *src = source("tiny-factorised", "tensorflow");
+    to_tensorflow_ok(src, scratch("out"), SB_BF16);
+    expect_same_model(src, scratch("out"), SB_BF16);
+    to_tensorflow_ok(src, src, SB_BF16); /* in place */
+    expect_same_model(scratch("out"), src, SB_BF16);
+    put_sentence_transformers(true, "torch.nn.modules.activation.Tanh");
+    to_tensorflow_ok(scratch("src"), scratch("dense"), SB_F32);
+    expect_same_model(scratch("src"), scratch("dense"), SB_F32);
+}
+END_TEST
+
+/* A model that would be read in place of the new one is neither removed nor left to be read. */
+START_TEST(folder_of_another_model)
+{
+    static const char *const names[] = {"config.json", "model.safetensors", "model.safetensors.index.json",
+                                        "pytorch_model.bin", "pytorch_model.bin.index.json"};
+    const char *src = source("tiny-bert", "safetensors");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct sb_error error;
+        struct stat about;
+        char dst[20], name[60];
+        snprintf(dst, sizeof dst, "out%zu", i);
+        snprintf(name, sizeof name, "%s/%s", dst, names[i]);
+        scratch_text(name, "theirs");
+        ck_assert_int_eq(sb_convert_to_tensorflow(src, scratch(dst), SB_F32, &error), SB_INVALID);
+        ck_assert_ptr_nonnull(strstr(error.message, names[i]));
+        ck_assert_str_eq(whole_file(scratch(name), NULL), "theirs");
+        snprintf(name, sizeof name, "%s/vocab.txt", dst);
+        ck_assert_int_ne(stat(scratch(name), &about), 0);
+    }
+}
+END_TEST
+
 /* ---- inspection ---- */
 
 static cJSON *inspect_json(const char *dir, bool expect_fits)
@@ -521,6 +643,10 @@ int main(void)
     tcase_add_test(tests, refusals);
     tcase_add_test(tests, overflow);
     tcase_add_test(tests, damaged_pytorch);
+    tcase_add_loop_test(tests, to_tensorflow_and_back, 0, TINY + VARIANTS);
+    tcase_add_loop_test(tests, names_of_tensorflow, 0, TINY);
+    tcase_add_test(tests, tensorflow_to_tensorflow);
+    tcase_add_test(tests, folder_of_another_model);
     tcase_add_test(tests, inspects_json);
     tcase_add_test(tests, inspects_text);
     tcase_add_test(tests, inspects_what_does_not_fit);

@@ -37,9 +37,9 @@ static void rewrite(const struct sb_checkpoint *checkpoint, size_t piece)
     ck_assert_msg(sb_tf_begin(&writer, scratch("out/x"), tensors, count, &error) == SB_OK, "%s", error.message);
     for (size_t i = 0; i < count; i++)
         for (size_t at = 0, size = bytes_of(&tensors[i]); at < size; at += piece)
-            ck_assert_int_eq(sb_tf_write(writer, (const char *)tensors[i].data + at,
-                                         size - at < piece ? size - at : piece, &error),
-                             SB_OK);
+            ck_assert_int_eq(
+                sb_tf_write(writer, (const char *)tensors[i].data + at, size - at < piece ? size - at : piece, &error),
+                SB_OK);
     ck_assert_msg(sb_tf_commit(writer, &error) == SB_OK, "%s", error.message);
 }
 
@@ -87,8 +87,8 @@ START_TEST(many_tensors)
     for (int i = 0; i < COUNT; i++) {
         char name[120];
         snprintf(name, sizeof name, "%05d/%0100d", i, i);
-        tensors[i] = (struct sb_tensor){
-            .name = keep(strdup(name)), .dtype = SB_F32, .rank = 1, .shape = {(size_t)(i % 3)}};
+        tensors[i] =
+            (struct sb_tensor){.name = keep(strdup(name)), .dtype = SB_F32, .rank = 1, .shape = {(size_t)(i % 3)}};
     }
     ck_assert_int_eq(sb_make_folders(scratch("m"), &error), SB_OK);
     ck_assert_int_eq(sb_tf_begin(&writer, scratch("m/x"), tensors, COUNT, &error), SB_OK);
@@ -99,7 +99,8 @@ START_TEST(many_tensors)
     ck_assert_int_eq(sb_tf_commit(writer, &error), SB_OK);
     whole_file(scratch("m/x.index"), &size);
     ck_assert_uint_gt(size, 2 * (256 << 10)); /* three blocks */
-    struct sb_checkpoint *checkpoint = open_ok(scratch("m")); /* keys out of order and wrong block sums are errors here */
+    struct sb_checkpoint *checkpoint =
+        open_ok(scratch("m")); /* keys out of order and wrong block sums are errors here */
     ck_assert_uint_eq(sb_checkpoint_count(checkpoint), COUNT);
     for (size_t i = 0; i < COUNT; i++) {
         const struct sb_tensor *tensor = sb_checkpoint_at(checkpoint, i);
@@ -160,7 +161,10 @@ static void expect_refused(const struct sb_tensor *tensors, size_t count, enum s
     ck_assert(!sb_file_exists(scratch("x" DATA)) && !sb_file_exists(scratch("x.index")));
 }
 
-#define ONE(tensor_name) {.name = tensor_name, .dtype = SB_F32, .rank = 1, .shape = {1}}
+#define ONE(tensor_name)                                                                                               \
+    {                                                                                                                  \
+        .name = tensor_name, .dtype = SB_F32, .rank = 1, .shape = { 1 }                                                \
+    }
 
 START_TEST(refused_tensors)
 {
