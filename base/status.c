@@ -70,6 +70,7 @@ const char *sb_status_name(enum sb_status status)
     case SB_NO_MEMORY: return "no_memory";
     case SB_OVERLOADED: return "overloaded";
     case SB_DEADLINE: return "deadline";
+    case SB_UNAVAILABLE: return "unavailable";
     case SB_CANCELLED: return "cancelled";
     case SB_INTERNAL: return "internal";
     }

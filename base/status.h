@@ -24,10 +24,11 @@ enum sb_status {
     SB_UNSUPPORTED, /* valid, but not something this build or this model can do */
     SB_LIMIT,       /* larger than a configured limit */
     SB_NO_MEMORY,
-    SB_OVERLOADED, /* a queue is full: try again later */
-    SB_DEADLINE,   /* the work's deadline passed before it was done */
-    SB_CANCELLED,  /* the caller went away, or the service is stopping */
-    SB_INTERNAL,   /* our own fault */
+    SB_OVERLOADED,  /* a queue is full: try again later */
+    SB_DEADLINE,    /* the work's deadline passed before it was done */
+    SB_UNAVAILABLE, /* something outside that is needed, such as a database, does not answer: try again later */
+    SB_CANCELLED,   /* the caller went away, or the service is stopping */
+    SB_INTERNAL,    /* our own fault */
 };
 
 struct sb_error {

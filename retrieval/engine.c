@@ -98,8 +98,7 @@ enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, c
     return engine_of(store)->scroll(store, collection, after, limit, out, error);
 }
 
-enum sb_status sb_store_visit(struct sb_store *store, const char *collection,
-                              bool (*visit)(void *context, const struct sb_sentence *sentence), void *context,
+enum sb_status sb_store_visit(struct sb_store *store, const char *collection, sb_visit visit, void *context,
                               struct sb_error *error)
 {
     return engine_of(store)->visit(store, collection, visit, context, error);

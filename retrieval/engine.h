@@ -34,8 +34,7 @@ struct sb_store_engine {
                           struct sb_error *error);
     enum sb_status (*scroll)(struct sb_store *store, const char *collection, const char *after, size_t limit,
                              struct sb_sentences *out, struct sb_error *error);
-    enum sb_status (*visit)(struct sb_store *store, const char *collection,
-                            bool (*visit)(void *context, const struct sb_sentence *sentence), void *context,
+    enum sb_status (*visit)(struct sb_store *store, const char *collection, sb_visit visit, void *context,
                             struct sb_error *error);
     enum sb_status (*remove)(struct sb_store *store, const char *collection, const char *const *ids, size_t n,
                              size_t *deleted, struct sb_error *error);

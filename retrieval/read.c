@@ -36,7 +36,7 @@ static bool copy_rows(struct sb_sentences *out, const struct sb_index *index, co
             sb_matrix_get(&index->matrix, rows[i], vectors + i * dimensions);
         }
     }
-    *out = (struct sb_sentences){items, n, memory};
+    *out = (struct sb_sentences){items, n, with_vectors ? dimensions : 0, memory};
     return true;
 }
 
@@ -90,7 +90,7 @@ enum sb_status sb_sqlite_scroll(struct sb_store *store, const char *collection, 
 }
 
 enum sb_status sb_sqlite_visit(struct sb_store *store, const char *collection,
-                               bool (*visit)(void *context, const struct sb_sentence *sentence), void *context,
+                               sb_visit visit, void *context,
                                struct sb_error *error)
 {
     struct sb_collection *c;
@@ -106,7 +106,7 @@ enum sb_status sb_sqlite_visit(struct sb_store *store, const char *collection,
         struct sb_sentence sentence = sb_index_sentence(index, row);
         sb_matrix_get(&index->matrix, row, vector);
         sentence.vector = vector;
-        goes_on = visit(context, &sentence);
+        goes_on = visit(context, &sentence, index->matrix.dimensions);
     }
     sb_collection_end_read(c);
     status = vector ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory for a vector");

@@ -31,8 +31,7 @@ SB_MUST_CHECK enum sb_status sb_sqlite_get(struct sb_store *store, const char *c
 SB_MUST_CHECK enum sb_status sb_sqlite_scroll(struct sb_store *store, const char *collection, const char *after,
                                               size_t limit, struct sb_sentences *out, struct sb_error *error);
 SB_MUST_CHECK enum sb_status sb_sqlite_visit(struct sb_store *store, const char *collection,
-                                             bool (*visit)(void *context, const struct sb_sentence *sentence),
-                                             void *context, struct sb_error *error);
+                                             sb_visit visit, void *context, struct sb_error *error);
 SB_MUST_CHECK enum sb_status sb_sqlite_delete(struct sb_store *store, const char *collection, const char *const *ids,
                                               size_t n, size_t *deleted, struct sb_error *error);
 SB_MUST_CHECK enum sb_status sb_sqlite_search(struct sb_store *store, const char *collection,

@@ -83,7 +83,7 @@ struct sb_sentence {
 
 /* path: a file; or a URL as libpq takes it, postgresql://user@host:5432/name: a PostgreSQL database with the extension
    pgvector, which any number of processes may share (docs/collections.md). What it has not, says SB_UNSUPPORTED; while it
-   does not answer, calls fail with SB_CANCELLED. What follows is of files.
+   does not answer, calls fail with SB_UNAVAILABLE. What follows is of files.
 
    kernels NULL: the best. Creates the file, and beside it <path>.lock; refuses a database of another program
    (SB_INVALID), of a newer version (SB_UNSUPPORTED), and one that is open already, in this process or another
@@ -130,6 +130,7 @@ SB_MUST_CHECK enum sb_status sb_store_upsert(struct sb_store *store, const char 
 struct sb_sentences {
     struct sb_sentence *items;
     size_t count;
+    size_t dimensions; /* of the vectors, if they are there: a collection may have changed its model just before */
     void *memory;
 };
 void sb_sentences_free(struct sb_sentences *sentences);
@@ -140,11 +141,12 @@ SB_MUST_CHECK enum sb_status sb_store_get(struct sb_store *store, const char *co
 /* Up to limit sentences in insertion order behind id `after` (NULL: from the start); vectors are not read. */
 SB_MUST_CHECK enum sb_status sb_store_scroll(struct sb_store *store, const char *collection, const char *after,
                                              size_t limit, struct sb_sentences *out, struct sb_error *error);
-/* Every sentence with its vector, in insertion order, until visit says false. What visit gets is borrowed for its call; the
-   collection can not change meanwhile, so visit must not call the store. */
-SB_MUST_CHECK enum sb_status sb_store_visit(struct sb_store *store, const char *collection,
-                                            bool (*visit)(void *context, const struct sb_sentence *sentence),
-                                            void *context, struct sb_error *error);
+/* Every sentence with its vector[dimensions], in insertion order, until visit says false; the dimensions are the same in
+   all calls. What visit gets is borrowed for its call; the collection can not change meanwhile, so visit must not call the
+   store. */
+typedef bool (*sb_visit)(void *context, const struct sb_sentence *sentence, size_t dimensions);
+SB_MUST_CHECK enum sb_status sb_store_visit(struct sb_store *store, const char *collection, sb_visit visit, void *context,
+                                            struct sb_error *error);
 /* Deletes those that exist; *deleted says how many. */
 SB_MUST_CHECK enum sb_status sb_store_delete(struct sb_store *store, const char *collection, const char *const *ids,
                                              size_t n, size_t *deleted, struct sb_error *error);

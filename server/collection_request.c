@@ -55,17 +55,11 @@ bool sb_request_collection(struct sb_request *request, struct sb_collection_info
 enum sb_status sb_get_vector(struct sb_request *request, const char *id, size_t dimensions, struct sb_sentences *found,
                              struct sb_error *error)
 {
-    struct sb_store *store = request->server->store;
-    struct sb_collection_info info;
-    enum sb_status status = sb_store_get(store, request->params[0], id, found, error);
-    if (status != SB_OK)
+    enum sb_status status = sb_store_get(request->server->store, request->params[0], id, found, error);
+    if (status != SB_OK || found->dimensions == dimensions)
         return status;
-    status = sb_store_describe(store, request->params[0], &info, error); /* behind the reading: a change shows */
-    if (status == SB_OK && (size_t)info.dimensions != dimensions)
-        status = sb_fail(error, SB_CONFLICT, "collection \"%s\" has just changed its model; try again", info.name);
-    if (status != SB_OK)
-        sb_sentences_free(found);
-    return status;
+    sb_sentences_free(found);
+    return sb_fail(error, SB_CONFLICT, "collection \"%s\" has just changed its model; try again", request->params[0]);
 }
 
 static void fail_without_model(struct sb_request *request, const struct sb_collection_info *info,

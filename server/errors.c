@@ -40,6 +40,7 @@ enum sb_problem sb_problem_of(enum sb_status status)
     case SB_OVERLOADED: return SB_PROBLEM_OVERLOADED;
     case SB_DEADLINE: return SB_PROBLEM_DEADLINE;
     case SB_NO_MEMORY:
+    case SB_UNAVAILABLE:
     case SB_CANCELLED: return SB_PROBLEM_STOPPING;
     case SB_OK:
     case SB_CORRUPT:

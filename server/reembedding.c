@@ -167,7 +167,7 @@ static bool work_on_all(struct sb_reembedding *r, bool *failed)
         any = any || worked;
         if (status == SB_NOT_FOUND) /* dropped in the meantime */
             status = SB_OK;
-        if (status == SB_OVERLOADED || status == SB_CANCELLED)
+        if (status == SB_OVERLOADED || status == SB_UNAVAILABLE || status == SB_CANCELLED)
             break;
         if (status != SB_OK)
             sb_log(SB_LOG_WARN, "server", "embedding collection %s anew: %s", infos[i].name, error.message);

@@ -162,8 +162,9 @@ static bool add_id(struct selection *s, const char *id)
     return s->ids[s->count] && ++s->count;
 }
 
-static bool select_one(void *context, const struct sb_sentence *sentence)
+static bool select_one(void *context, const struct sb_sentence *sentence, size_t dimensions)
 {
+    (void)dimensions;
     struct selection *s = context;
     const char *metadata = sentence->metadata ? sentence->metadata : "{}";
     if (!sb_filter_keeps(s->filter, metadata, strlen(metadata)))

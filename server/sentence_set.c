@@ -50,13 +50,14 @@ static void put_strings(struct sb_buffer *strings, const struct sb_sentence *s)
     sb_buffer_bytes(strings, "", 1);
 }
 
-static bool take(void *context, const struct sb_sentence *sentence)
+static bool take(void *context, const struct sb_sentence *sentence, size_t dimensions)
 {
     struct reading *r = context;
     struct sb_sentence_set *set = r->set;
     const char *metadata = sentence->metadata ? sentence->metadata : "{}";
     if (r->filter && !sb_filter_keeps(r->filter, metadata, strlen(metadata)))
         return true;
+    set->dimensions = dimensions;
     r->too_many = set->count == r->most;
     r->no_memory = !r->too_many && !reserve(set);
     if (r->too_many || r->no_memory)
@@ -72,11 +73,8 @@ enum sb_status sb_sentence_set_read(struct sb_sentence_set *set, struct sb_store
                                     const struct sb_filter *filter, size_t most, struct sb_error *error)
 {
     struct reading r = {.set = set, .filter = filter, .most = most};
-    struct sb_collection_info info;
-    enum sb_status status = sb_store_describe(store, collection, &info, error);
-    *set = (struct sb_sentence_set){.dimensions = status == SB_OK ? (size_t)info.dimensions : 0};
-    if (status == SB_OK)
-        status = sb_store_visit(store, collection, take, &r, error);
+    *set = (struct sb_sentence_set){0};
+    enum sb_status status = sb_store_visit(store, collection, take, &r, error);
     if (status == SB_OK && r.too_many)
         status = sb_fail(error, SB_LIMIT,
                          "these are more than %zu sentences, the most for this; a filter can choose some", most);

@@ -16,7 +16,8 @@
 
 struct sb_sentence_set {
     float *vectors; /* [count, dimensions], of length 1 */
-    size_t count, dimensions, capacity;
+    size_t count, capacity;
+    size_t dimensions; /* 0 without a sentence */
     size_t *places; /* [count]: where a sentence begins in strings */
     struct sb_buffer strings;
 };

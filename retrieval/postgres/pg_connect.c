@@ -89,7 +89,7 @@ static enum sb_status wait_for_place(struct sb_postgres *store, PGconn **idle, s
     if (store->idle_count > 0)
         *idle = store->idle[--store->idle_count];
     else if (now() < store->connect_at)
-        return sb_fail(error, SB_CANCELLED, "%s", store->reason);
+        return sb_fail(error, SB_UNAVAILABLE, "%s", store->reason);
     store->in_use++;
     return SB_OK;
 }

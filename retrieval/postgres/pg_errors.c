@@ -45,6 +45,6 @@ enum sb_status sb_pg_fail(struct sb_pg *pg, const PGresult *result, const char *
     bool is_lost = PQstatus(pg->connection) != CONNECTION_OK || is_away(state);
     pg->is_lost = pg->is_lost || is_lost || starts(state, "40");
     if (is_lost)
-        return sb_fail(error, SB_CANCELLED, "%s does not answer: %.*s", pg->store->name, length, words);
+        return sb_fail(error, SB_UNAVAILABLE, "%s does not answer: %.*s", pg->store->name, length, words);
     return sb_fail(error, status_of(state), "%s: %s: %.*s", pg->store->name, doing, length, words);
 }

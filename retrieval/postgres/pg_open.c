@@ -157,7 +157,7 @@ enum sb_status sb_postgres_open(struct sb_store **store, const char *url, struct
     if (!p)
         return sb_fail(error, SB_NO_MEMORY, "no memory to open the database");
     enum sb_status status = sb_pg_transaction(p, SB_PG_READ, nothing, NULL, &why);
-    if (status == SB_CANCELLED) {
+    if (status == SB_UNAVAILABLE) {
         sb_log(SB_LOG_WARN, "search", "%s; collections answer once it does", why.message);
         status = SB_OK;
     }

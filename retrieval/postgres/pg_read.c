@@ -47,7 +47,7 @@ static enum sb_status copy_rows(struct sb_pg *pg, struct sb_sentences *out, cons
             return status;
         }
     }
-    *out = (struct sb_sentences){items, n, memory};
+    *out = (struct sb_sentences){items, n, dimensions, memory};
     return SB_OK;
 }
 
@@ -163,7 +163,7 @@ enum sb_status sb_pg_scroll(struct sb_store *store, const char *collection, cons
 
 struct visiting {
     const char *collection;
-    bool (*visit)(void *context, const struct sb_sentence *sentence);
+    sb_visit visit;
     void *context;
     float *vector;
 };
@@ -178,7 +178,7 @@ static enum sb_status visit_rows(struct sb_pg *pg, struct visiting *v, const PGr
         if (!sb_pg_vector_get(v->vector, dimensions, result, i, 3))
             return bad_vector(pg, sentence.id, error);
         sentence.vector = v->vector;
-        *goes_on = v->visit(v->context, &sentence);
+        *goes_on = v->visit(v->context, &sentence, dimensions);
     }
     return SB_OK;
 }
@@ -217,8 +217,7 @@ static enum sb_status visit(struct sb_pg *pg, void *context, struct sb_error *er
     return status;
 }
 
-enum sb_status sb_pg_visit(struct sb_store *store, const char *collection,
-                           bool (*callback)(void *context, const struct sb_sentence *sentence), void *context,
+enum sb_status sb_pg_visit(struct sb_store *store, const char *collection, sb_visit callback, void *context,
                            struct sb_error *error)
 {
     struct visiting v = {.collection = collection, .visit = callback, .context = context};

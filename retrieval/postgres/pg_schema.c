@@ -49,7 +49,7 @@ static enum sb_status require_pgvector(struct sb_pg *pg, struct sb_error *error)
     bool exists = PQntuples(result) == 1;
     PQclear(result);
     if (!exists && sb_pg_query(pg, "CREATE EXTENSION vector", NULL, "adding pgvector", NULL, error) != SB_OK)
-        return pg->is_lost ? SB_CANCELLED
+        return pg->is_lost ? SB_UNAVAILABLE
                            : sb_fail_context(error, SB_UNSUPPORTED,
                                              "the extension pgvector is needed, 0.5 or newer; an administrator of the "
                                              "database installs it and runs CREATE EXTENSION vector");

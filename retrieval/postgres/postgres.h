@@ -56,7 +56,7 @@ static inline struct sb_postgres *sb_postgres_of(struct sb_store *store)
     return (struct sb_postgres *)(void *)store;
 }
 
-/* One connection, for work that waits long. NULL with the error set: SB_CANCELLED if the database is away. */
+/* One connection, for work that waits long. NULL with the error set: SB_UNAVAILABLE if the database is away. */
 PGconn *sb_pg_connect(struct sb_postgres *store, struct sb_error *error);
 
 /* The parameters of a statement, $1 to $count. Texts are borrowed. */
@@ -151,8 +151,7 @@ enum sb_status sb_pg_get(struct sb_store *store, const char *collection, const c
                          struct sb_error *error);
 enum sb_status sb_pg_scroll(struct sb_store *store, const char *collection, const char *after, size_t limit,
                             struct sb_sentences *out, struct sb_error *error);
-enum sb_status sb_pg_visit(struct sb_store *store, const char *collection,
-                           bool (*visit)(void *context, const struct sb_sentence *sentence), void *context,
+enum sb_status sb_pg_visit(struct sb_store *store, const char *collection, sb_visit visit, void *context,
                            struct sb_error *error);
 /* id, text and metadata from columns 0 to 2, borrowed from the result. */
 struct sb_sentence sb_pg_sentence(const PGresult *result, int row);

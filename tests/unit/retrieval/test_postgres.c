@@ -128,8 +128,9 @@ START_TEST(an_exact_collection_gets_none)
 }
 END_TEST
 
-static bool count_up_to(void *context, const struct sb_sentence *sentence)
+static bool count_up_to(void *context, const struct sb_sentence *sentence, size_t dimensions)
 {
+    ck_assert_uint_eq(dimensions, D);
     size_t *seen = context;
     float vector[D];
     clustered(vector, *seen);
@@ -208,7 +209,7 @@ START_TEST(a_database_that_is_away)
     }
     ck_assert_int_eq(status, SB_OK);
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(sb_store_describe(store, "c", &info, &error), SB_CANCELLED);
+        ck_assert_int_eq(sb_store_describe(store, "c", &info, &error), SB_UNAVAILABLE);
         ck_assert_ptr_nonnull(strstr(error.message, "PostgreSQL 127.0.0.1:1/x does not answer"));
         ck_assert_ptr_null(strstr(error.message, "secret"));
     }

@@ -104,8 +104,9 @@ static void check_old(struct sb_store *store)
 }
 
 /* Every sentence has the vector that the new model makes of its text. */
-static bool check_new_vector(void *context, const struct sb_sentence *s)
+static bool check_new_vector(void *context, const struct sb_sentence *s, size_t dimensions)
 {
+    ck_assert_uint_eq(dimensions, NEW_DIMENSIONS);
     float expected[NEW_DIMENSIONS];
     new_vector(expected, s->text);
     ck_assert(memcmp(s->vector, expected, sizeof expected) == 0);

@@ -45,6 +45,7 @@ static const struct {
     {SB_INVALID, 400},  {SB_NOT_FOUND, 404},   {SB_CONFLICT, 409}, {SB_IO, 507},
     {SB_CORRUPT, 500},  {SB_UNSUPPORTED, 400}, {SB_LIMIT, 400},    {SB_NO_MEMORY, 503},
     {SB_DEADLINE, 504}, {SB_CANCELLED, 503},   {SB_INTERNAL, 500}, {SB_OVERLOADED, 429},
+    {SB_UNAVAILABLE, 503},
 };
 
 START_TEST(every_status_has_a_problem)
