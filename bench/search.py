@@ -5,7 +5,7 @@
 
 Without --vectors, sentences that simbert makes up are embedded with its default model. More rows than there are vectors are
 made of them: a vector and a part of the difference of two others, of length 1, which lies where sentence vectors lie. Queries
-are made in the same way and are not among the rows.
+are real vectors that are not among the rows.
 
 Times are processor time of the searching thread: what other programs on the machine take is left out, but not what they take
 of its memory's bandwidth. An approximate search looks at so many candidates that it finds TARGET of the true neighbours: the
@@ -43,22 +43,17 @@ def embedded(arguments, count):
     return unit(np.array([line.split() for line in text.splitlines()], dtype=np.float32))
 
 
-def make(rows, queries, real, seed):
-    """rows and queries: real vectors as far as they reach, then made of them."""
+def make(count, queries, real, seed):
+    """rows and queries: real vectors, the last ones for queries; as far as they do not reach rows are made of them."""
     random = np.random.default_rng(seed)
-
-    def variants(count):
-        parts = []
-        while count > 0:
-            n = min(count, 50000)
-            a, b, c = (real[random.integers(0, len(real), n)] for _ in range(3))
-            parts.append(unit(a + PART * (b - c)).astype(np.float32))
-            count -= n
-        return np.concatenate(parts)
-
-    if len(real) >= rows + queries:
-        return real[:rows], real[rows:rows + queries]
-    return np.concatenate([real, variants(rows - len(real))]) if len(real) < rows else real[:rows], variants(queries)
+    real, asked = real[:-queries], real[-queries:]
+    parts, missing = [real[:count]], count - len(real)
+    while missing > 0:
+        n = min(missing, 50000)
+        a, b, c = (real[random.integers(0, len(real), n)] for _ in range(3))
+        parts.append(unit(a + PART * (b - c)).astype(np.float32))
+        missing -= n
+    return np.concatenate(parts), asked
 
 
 def timed(search, queries):
@@ -235,9 +230,10 @@ def data(arguments, folder):
     truth = faiss_flat(rows)(queries)
     rows.tofile(paths[0])
     queries.tofile(paths[1])
-    paths[3].write_text(str(min(len(real), len(rows))))
+    count = min(len(real) - len(queries), len(rows))
+    paths[3].write_text(str(count))
     np.save(paths[2], truth)
-    return rows, queries, min(len(real), len(rows)), truth
+    return rows, queries, count, truth
 
 
 def measure(arguments, folder):
