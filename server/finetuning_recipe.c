@@ -10,7 +10,7 @@ static bool names_files(const struct sb_recipe *recipe)
 {
     bool names = recipe->evaluation.files.count > 0 || recipe->resize.vocabulary;
     for (size_t i = 0; i < recipe->objectives.count; i++)
-        names = names || recipe->objectives.items[i].data.count > 0;
+        names = names || recipe->objectives.items[i].data.count > 0 || recipe->objectives.items[i].noise.words;
     return names;
 }
 

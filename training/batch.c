@@ -124,6 +124,9 @@ enum sb_status sb_batches_new(struct sb_batches **batches, const struct sb_data 
         status = sb_fail(error, SB_UNSUPPORTED, "the vocabulary has no [CLS] or no [SEP], which the rows need");
     if (status == SB_OK)
         status = sb_noise_vocabulary_open(&b->vocabulary, tokenizer, masks, error);
+    if (status == SB_OK && masks && options->words)
+        status = sb_word_list_open(&b->words, options->words, tokenizer, error);
+    b->vocabulary.words = b->words;
     if (status == SB_OK)
         status = allocate(b, error);
     if (status == SB_OK)
@@ -138,6 +141,7 @@ void sb_batches_free(struct sb_batches *b)
     if (!b)
         return;
     sb_noise_vocabulary_close(&b->vocabulary);
+    sb_word_list_free(b->words);
     sb_example_free(&b->example);
     sb_encoding_free(&b->encoding);
     free(b->window);

@@ -75,6 +75,7 @@ struct sb_batch_options {
     /* SEQ2SEQ: with this probability a row's source is masked by `mask` and has at most max_length / 2 tokens (RoFormer-Sim: .5). */
     double source_probability;
     struct sb_mask_rule mask; /* of MASKED_LM and of masked sources */
+    const char *words;        /* file of words (training/word_list.h), borrowed for sb_batches_new; NULL: none */
     struct sb_denoise_rule denoise;
 
     /* Random replacement of decoder inputs (REFERENCE 6.1): with `replace_row` a row is touched, then each input with

@@ -22,6 +22,7 @@ struct sb_batches {
     const struct sb_tokenizer *tokenizer;
     struct sb_batch_options options;
     struct sb_noise_vocabulary vocabulary;
+    struct sb_word_list *words; /* the vocabulary's; NULL: none */
     size_t count, batch_count, rows_per_example;
     uint64_t seed; /* of the options' seed and stream */
     /* The window in memory. */

@@ -1,5 +1,6 @@
 #include "training/finetune.h"
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "training/whitened_model.h"
 #include "weights/weights.h"
@@ -224,7 +225,24 @@ static void count_steps(struct sb_finetune *f)
     f->setup.steps = f->setup.steps ? f->setup.steps : 1;
 }
 
-/* What numbers depend on: the recipe without the rest of it, the data and the model. */
+static enum sb_status hash_words(struct sb_hash *hash, const struct sb_recipe *recipe, struct sb_error *error)
+{
+    enum sb_status status = SB_OK;
+    for (size_t i = 0; i < recipe->objectives.count && status == SB_OK; i++) {
+        const char *path = recipe->objectives.items[i].noise.words;
+        char *text = NULL;
+        size_t size = 0;
+        if (!path)
+            continue;
+        status = sb_read_file(&text, &size, path, SB_WORD_LIST_MAX_BYTES, error);
+        if (status == SB_OK)
+            sb_hash_bytes(hash, text, size);
+        free(text);
+    }
+    return status;
+}
+
+/* What numbers depend on: the recipe without the rest of it, the data, lists of words and the model. */
 static enum sb_status make_identity(struct sb_finetune *f, const char *model, struct sb_error *error)
 {
     struct sb_hash hash;
@@ -247,11 +265,14 @@ static enum sb_status make_identity(struct sb_finetune *f, const char *model, st
         uint64_t data = sb_data_hash(f->materials[i].data);
         sb_hash_bytes(&hash, &data, sizeof data);
     }
+    status = hash_words(&hash, f->recipe, error);
     sb_hash_bytes(&hash, sb_weights_hash(weights), strlen(sb_weights_hash(weights)));
     sb_hash_end(&hash, digits);
     bool failed = recipe.failed;
     sb_weights_close(weights);
     sb_buffer_free(&recipe);
+    if (status != SB_OK)
+        return status;
     f->identity = failed ? NULL : strdup(digits);
     return f->identity ? SB_OK : sb_fail(error, SB_NO_MEMORY, "no memory");
 }

@@ -20,6 +20,7 @@
 
 #include "base/status.h"
 #include "tokenizer/tokenizer.h"
+#include "training/word_list.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,6 +66,7 @@ struct sb_noise_vocabulary {
     size_t ordinary_count;
     uint8_t *kinds; /* [size] inside */
     size_t size;
+    const struct sb_word_list *words; /* of SB_UNIT_WORD, borrowed; NULL: none */
 };
 /* SB_UNSUPPORTED if the vocabulary has no [MASK] and needs_mask. */
 SB_MUST_CHECK enum sb_status sb_noise_vocabulary_open(struct sb_noise_vocabulary *vocabulary,
@@ -74,7 +76,7 @@ void sb_noise_vocabulary_close(struct sb_noise_vocabulary *vocabulary); /* a zer
 
 enum sb_noise_unit {
     SB_UNIT_TOKEN, /* each token by itself */
-    SB_UNIT_WORD,  /* a token and the "##" pieces that continue it */
+    SB_UNIT_WORD,  /* the longest word of the list, if there is one; else a token and the "##" pieces that continue it */
     SB_UNIT_NGRAM, /* words, and runs of 1 to 4 ideographs (with .4, .3, .2, .1; Cui et al., MacBERT, 2020): Chinese words are
                       not marked, and no dictionary is needed */
 };

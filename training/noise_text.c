@@ -72,7 +72,8 @@ size_t sb_noise_units(size_t *ends, const int32_t *ids, size_t n, enum sb_noise_
     for (size_t i = 0; i < n; ends[count++] = i) {
         enum token_kind kind = kind_at(vocabulary, ids[i]);
         size_t run = unit == SB_UNIT_NGRAM && kind == IDEOGRAPH ? draw_run(draws) : 0;
-        i++;
+        size_t word = unit == SB_UNIT_WORD && vocabulary->words ? sb_word_list_match(vocabulary->words, ids + i, n - i) : 0;
+        i += word ? word : 1;
         if (run > 0)
             for (; --run > 0 && i < n && kind_at(vocabulary, ids[i]) == IDEOGRAPH; i++)
                 ;

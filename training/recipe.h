@@ -64,6 +64,7 @@ struct sb_recipe_noise {
     uint64_t distance;
     bool infill;
     int unit; /* enum sb_noise_unit */
+    const char *words; /* NULL: none */
 };
 
 struct sb_recipe_objective {

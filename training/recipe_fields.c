@@ -224,6 +224,8 @@ static const struct sb_field noise_fields[] = {
     {"infill", SB_FIELD_BOOL, OF_NOISE(infill), "false", .help = "denoising: a masked unit is one [MASK]"},
     {"unit", SB_FIELD_CHOICE, OF_NOISE(unit), "ngram", .choices = "token|word|ngram",
      .help = "tokens; whole words (## pieces stay together); these and runs of 1 to 4 ideographs"},
+    {"words", SB_FIELD_TEXT, OF_NOISE(words), NULL,
+     .help = "file with a word a line: units are its words, the longest first, and what no word covers, as with unit word"},
     {0},
 };
 

@@ -68,7 +68,8 @@ struct sb_batch_options sb_recipe_batch_options(const struct sb_recipe *recipe, 
     b.mask.probability = n->mask;
     b.mask.mask = n->mask_share;
     b.mask.random = n->random_share;
-    b.mask.unit = b.denoise.unit = (enum sb_noise_unit)n->unit;
+    b.mask.unit = b.denoise.unit = n->words ? SB_UNIT_WORD : (enum sb_noise_unit)n->unit;
+    b.words = n->words;
     b.denoise.mask = n->mask;
     b.denoise.erase = n->erase;
     b.denoise.replace = n->replace;

@@ -187,12 +187,14 @@ def test_hyperparameters(tuner):
     ({"method": {"type": "simbert", "simbert": {"teacher": "/etc"}}}, 400, "method.simbert"),
     ({"method": {"type": "simbert", "simbert": {"objectives": [{"name": "seq2seq", "data": ["/etc/passwd"]}]}}}, 400,
      "method.simbert"),
+    ({"method": {"type": "simbert", "simbert": {"objectives": [{"name": "masked_lm", "noise": {"words": "/etc/passwd"}}]}}}, 400,
+     "method.simbert"),
     ({"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 0}}}}, 400,
      "method.supervised.hyperparameters.n_epochs"),
     ({"hyperparameters": {"batch_size": 1.5}}, 400, "method.supervised.hyperparameters.batch_size"),
     ({"hyperparameters": {"learning_rate_multiplier": "x"}}, 400,
      "method.supervised.hyperparameters.learning_rate_multiplier"),
-], ids=range(25))
+], ids=range(26))
 def test_what_is_wrong_is_named(tuner, changes, status, param):
     reply = tuner.post("/v1/fine_tuning/jobs", {"model": "tiny", "training_file": upload(tuner), **changes})
     assert reply.status_code == status, reply.text
