@@ -76,10 +76,12 @@ static enum sb_status read_lower_case(bool *lowercase, const char *dir, const ch
 static enum sb_status open_vocab(struct sb_tokenizer **tokenizer, const char *dir, const char *path,
                                  struct sb_error *error)
 {
+    static const char *const names[] = {"bert_config.json", "config.json",
+                                        "tokenizer_config.json"}; /* the last one counts */
     bool lowercase = true;
-    enum sb_status status = read_lower_case(&lowercase, dir, "config.json", error);
-    if (status == SB_OK)
-        status = read_lower_case(&lowercase, dir, "tokenizer_config.json", error);
+    enum sb_status status = SB_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == SB_OK; i++)
+        status = read_lower_case(&lowercase, dir, names[i], error);
     return status == SB_OK ? sb_wordpiece_open_vocab(tokenizer, path, lowercase, error) : status;
 }
 
@@ -167,6 +169,11 @@ struct sb_special_ids sb_tokenizer_special(const struct sb_tokenizer *tokenizer)
 const char *sb_tokenizer_kind(const struct sb_tokenizer *tokenizer)
 {
     return tokenizer->class_->kind;
+}
+
+bool sb_tokenizer_joins_ideographs(const struct sb_tokenizer *tokenizer)
+{
+    return tokenizer->joins_ideographs;
 }
 
 const char *sb_tokenizer_token(const struct sb_tokenizer *tokenizer, int32_t id)

@@ -26,6 +26,7 @@ struct sb_tokenizer {
     int32_t vocab_size;
     struct sb_special_ids special;
     bool hugging_face_pairs; /* too long pairs are cut by Hugging Face's rule, not the reference's */
+    bool joins_ideographs;   /* the vocabulary is one of words */
 };
 
 /* Appends a token; false when out of memory. */

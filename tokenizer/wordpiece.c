@@ -4,6 +4,7 @@
 #include "tokenizer/wordpiece.h"
 
 #include "base/utf8.h"
+#include "tokenizer/unicode.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,31 @@ static bool add_word(const struct sb_wordpiece *t, struct sb_encoding *encoding,
     return add_unknown(t, encoding, w);
 }
 
+/* A run of ideographs under a vocabulary of whole words: the longest word of the vocabulary at each place, then an ideograph alone.
+   What such models were trained with cuts words by a dictionary with frequencies (jieba), which the vocabulary does not hold. */
+static bool add_ideographs(const struct sb_wordpiece *t, struct sb_encoding *encoding, const struct word *w)
+{
+    for (size_t character = 0, total = w->starts[w->characters]; character < w->characters;) {
+        size_t at = w->starts[character], length, first = character;
+        int32_t id = sb_vocab_longest(t->vocab, w->bytes + at, total - at, 0, &length);
+        character++;
+        while (id >= 0 && w->starts[character] < at + length)
+            character++;
+        struct sb_span span = {w->sources[first], w->sources[character - 1] + 1};
+        if (!sb_encoding_add(encoding, id >= 0 ? id : t->tokenizer.special.unk, span))
+            return false;
+        if (id < 0 && !t->normalizer.hugging_face &&
+            !sb_encoding_note_unknown(encoding, w->bytes + at, w->starts[character] - at))
+            return false;
+    }
+    return true;
+}
+
+static bool is_ideograph(const struct sb_char *c)
+{
+    return c->alone && sb_char_facts(c->c) & SB_CHAR_CJK;
+}
+
 /* Words are separated by spaces; some characters are words of their own. */
 static bool add_words(const struct sb_wordpiece *t, struct sb_encoding *encoding, struct scratch *s)
 {
@@ -114,12 +140,13 @@ static bool add_words(const struct sb_wordpiece *t, struct sb_encoding *encoding
             continue;
         }
         size_t end = i + 1;
-        while (!x[i].alone && end < s->chars.length && x[end].c != ' ' && !x[end].alone)
+        bool run = t->tokenizer.joins_ideographs && is_ideograph(&x[i]);
+        while (end < s->chars.length && (run ? is_ideograph(&x[end]) : !x[i].alone && x[end].c != ' ' && !x[end].alone))
             end++;
         if (!reserve_word(&s->word, end - i))
             return false;
         collect_word(&s->word, x + i, end - i);
-        if (!add_word(t, encoding, &s->word))
+        if (!(run ? add_ideographs : add_word)(t, encoding, &s->word))
             return false;
         i = end;
     }
@@ -221,6 +248,27 @@ static const struct sb_tokenizer_class wordpiece_class = {
     .free = wordpiece_free,
 };
 
+/* More than one character, and all of them ideographs. */
+static bool is_word_of_ideographs(const char *token)
+{
+    size_t size = strlen(token), at = 0, characters = 0;
+    for (; at < size; characters++) {
+        int32_t c = sb_utf8_next(token, size, &at);
+        if (c < 0 || !(sb_char_facts(c) & SB_CHAR_CJK))
+            return false;
+    }
+    return characters > 1;
+}
+
+/* Vocabularies of characters have no such word, or a few; those of words consist of them for the most part. */
+static bool holds_words(const struct sb_vocab *vocab)
+{
+    int32_t size = sb_vocab_size(vocab), words = 0;
+    for (int32_t id = 0; id < size; id++)
+        words += is_word_of_ideographs(sb_vocab_token(vocab, id));
+    return words >= size / 10 + 1;
+}
+
 static int32_t find(const struct sb_vocab *vocab, const char *text)
 {
     return sb_vocab_id(vocab, text, strlen(text));
@@ -251,6 +299,7 @@ enum sb_status sb_wordpiece_new(struct sb_wordpiece **wordpiece, struct sb_vocab
         .special = {find(vocab, "[PAD]"), find(vocab, unknown), find(vocab, "[CLS]"), find(vocab, "[SEP]"),
                     find(vocab, "[MASK]")},
         .hugging_face_pairs = normalizer->hugging_face,
+        .joins_ideographs = holds_words(vocab),
     };
     t->vocab = vocab;
     t->normalizer = *normalizer;
