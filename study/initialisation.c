@@ -12,8 +12,9 @@ const struct sb_study sb_study_initialisation = {
     .recipe = "{\"batch_size\": 16, \"dtype\": \"bf16\", \"learning_rate\": 1e-3, \"dropout\": {\"hidden\": 0, \"attention\": 0}, "
               "\"objectives\": [{\"name\": \"seq2seq\"}]}",
     .steps = 150,
-    .fresh = "{\"hidden_size\": 128, \"intermediate_size\": 512, \"num_attention_heads\": 4, "
-             "\"embedding_size\": null, \"attention_head_size\": null, \"attention_key_size\": null}",
+    .redraws = {""},
+    .config = "{\"hidden_size\": 128, \"intermediate_size\": 512, \"num_attention_heads\": 4, "
+              "\"embedding_size\": null, \"attention_head_size\": null, \"attention_key_size\": null}",
     .parts = SB_STUDY_LIKELIHOOD,
     .runs = {{.label = "truncated normal, .02"},
              {.label = "truncated normal, .005", .recipe = "{\"initialise\": {\"std\": 0.005}}"},

@@ -12,20 +12,22 @@
 
 static void put_start(struct sb_buffer *out, const struct sb_study_results *r, const struct sb_study_about *about)
 {
-    if (r->study->fresh)
-        sb_buffer_format(out, "A fresh model in the manner of `%s`", about->model);
-    else
-        sb_buffer_format(out, "The runs start from `%s`", about->model);
+    const char *const *redraws = r->study->redraws;
+    sb_buffer_format(out, "The runs start from `%s`", about->model);
     if (about->layers)
-        sb_buffer_format(out, r->study->fresh ? ", of %d layer%s" : ", of which only the first %d layer%s are kept", about->layers,
-                         about->layers == 1 ? "" : "s");
-    if (r->study->fresh)
-        sb_buffer_format(out, ", its config changed by `%s`, is trained from nothing", r->study->fresh);
+        sb_buffer_format(out, ", of which only the first %d layer%s are kept", about->layers, about->layers == 1 ? "" : "s");
+    if (r->study->config)
+        sb_buffer_format(out, ", its config changed by `%s`", r->study->config);
+    if (redraws[0] && !redraws[0][0])
+        sb_buffer_text(out, ", with all weights drawn anew");
+    for (size_t i = 0; redraws[i] && redraws[0][0]; i++)
+        sb_buffer_format(out, "%s`%s`", i ? ", " : "; drawn anew are the parameters with these in their names, and those that it lacks: ",
+                         redraws[i]);
     sb_buffer_format(out,
                      ". Every run takes %" PRIu64 " steps on `%s`, with %zu seed%s, which decide%s the order of the data, dropout "
                      "and noise%s; at the same seed all runs see the same batches.",
                      r->steps, about->train, r->seeds, r->seeds == 1 ? "" : "s", r->seeds == 1 ? "s" : "",
-                     r->study->fresh ? ", and the first weights" : "");
+                     redraws[0] ? ", and what is drawn" : "");
     sb_buffer_format(out, " %s\n\n    %s\n\nThe recipe that all runs share:\n\n    %s\n\n", about->measured, about->command,
                      r->study->recipe);
 }

@@ -80,16 +80,20 @@ static enum sb_status make_recipe(struct trial *t, struct sb_error *error)
 
 /* ---- The model that it starts from ---- */
 
-/* All trials share one start, unless the study's is fresh: then every trial has its own. */
-static enum sb_status make_start(const struct runner *r, const struct sb_study_run *run, const struct sb_initialiser *fresh,
-                                 struct sb_error *error)
+/* trial NULL: the start that all share. */
+static enum sb_status make_start(const struct runner *r, const struct trial *trial, struct sb_error *error)
 {
-    struct sb_study_start start = {.model = r->setup->model, .layers = r->setup->layers, .fresh = fresh};
+    struct sb_study_start start = {.model = r->setup->model, .layers = r->setup->layers};
     cJSON *config = NULL;
     char *text = NULL;
-    enum sb_status status = sb_study_overlay(&config, r->setup->study->fresh, error);
-    if (status == SB_OK && run)
-        status = sb_study_overlay(&config, run->config, error);
+    enum sb_status status = SB_OK;
+    if (trial) {
+        start.redraws = r->setup->study->redraws;
+        start.initialiser = sb_recipe_initialiser(trial->recipe);
+        status = sb_study_overlay(&config, r->setup->study->config, error);
+        if (status == SB_OK)
+            status = sb_study_overlay(&config, trial->run->config, error);
+    }
     if (status == SB_OK && config && !(text = cJSON_PrintUnformatted(config)))
         status = sb_fail(error, SB_NO_MEMORY, "no memory for a config");
     start.config = text;
@@ -188,10 +192,8 @@ static enum sb_status run_trial(struct trial *t, struct sb_error *error)
 {
     const struct sb_study_setup *setup = t->runner->setup;
     enum sb_status status = make_recipe(t, error);
-    if (status == SB_OK && setup->study->fresh) {
-        struct sb_initialiser fresh = sb_recipe_initialiser(t->recipe);
-        status = make_start(t->runner, t->run, &fresh, error);
-    }
+    if (status == SB_OK && setup->study->redraws[0])
+        status = make_start(t->runner, t, error);
     if (status == SB_OK)
         status = train(t, error);
     if (status == SB_OK && t->run->whitens)
@@ -216,9 +218,9 @@ static enum sb_status begin(struct runner *r, struct sb_error *error)
         return status;
     r->generates = sb_weights_has_mlm(weights);
     sb_weights_close(weights);
-    if (r->setup->study->fresh)
+    if (r->setup->study->redraws[0])
         return SB_OK;
-    status = make_start(r, NULL, NULL, error);
+    status = make_start(r, NULL, error);
     if (status == SB_OK)
         status = tell(r, "measuring the model that all start from", error);
     return status == SB_OK ? measure(r, &r->results->before, r->start, r->setup->study->parts, error) : status;

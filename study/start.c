@@ -45,9 +45,20 @@ static enum sb_status cut_layers(const char *dir, int layers, struct sb_error *e
     return layers ? change_config(dir, patch, error) : SB_OK;
 }
 
-/* Every parameter as if the checkpoint had none of them. */
-static enum sb_status initialise_all(struct sb_network *network, const struct sb_initialiser *initialiser,
-                                     struct sb_error *error)
+static bool is_redrawn(const struct sb_parameter *p, const struct sb_network *old, const char *const *redraws)
+{
+    const struct sb_parameter *q = sb_parameters_find(sb_network_parameters(old), p->name);
+    if (!q || q->rows != p->rows || q->columns != p->columns)
+        return true;
+    for (size_t i = 0; redraws[i]; i++)
+        if (strstr(p->name, redraws[i]))
+            return true;
+    return false;
+}
+
+/* network holds what it shares with the old one; the rest of it is drawn. */
+static enum sb_status redraw(struct sb_network *network, const struct sb_network *old, const struct sb_study_start *start,
+                             struct sb_error *error)
 {
     const struct sb_parameters *parameters = sb_network_parameters(network);
     struct sb_parameter *items = calloc(parameters->count, sizeof *items);
@@ -55,27 +66,29 @@ static enum sb_status initialise_all(struct sb_network *network, const struct sb
         return sb_fail(error, SB_NO_MEMORY, "no memory for %zu parameters", parameters->count);
     memcpy(items, parameters->items, parameters->count * sizeof *items);
     for (size_t i = 0; i < parameters->count; i++)
-        items[i].is_new = true;
-    struct sb_parameters fresh = {.items = items, .count = parameters->count, .size = parameters->size};
-    enum sb_status status = sb_initialise_new(sb_network_values(network), &fresh, initialiser, error);
+        items[i].is_new = is_redrawn(&items[i], old, start->redraws);
+    struct sb_parameters marked = {.items = items, .count = parameters->count, .size = parameters->size};
+    enum sb_status status = sb_initialise_new(sb_network_values(network), &marked, &start->initialiser, error);
     free(items);
     return status;
 }
 
 /* dir holds the model; it becomes one of the new config. */
-static enum sb_status make_fresh(const struct sb_study_start *start, const char *dir, struct sb_error *error)
+static enum sb_status remake(const struct sb_study_start *start, const char *dir, struct sb_error *error)
 {
     struct sb_network *old = NULL, *network = NULL;
     struct sb_config config;
     enum sb_status status = sb_network_open(&old, dir, NULL, error);
-    if (status == SB_OK)
+    if (status == SB_OK && start->config)
         status = change_config(dir, start->config, error);
     if (status == SB_OK)
         status = sb_config_read(&config, dir, error);
     if (status == SB_OK)
         status = sb_network_like(&network, old, &config, error);
-    if (status == SB_OK)
-        status = initialise_all(network, start->fresh, error);
+    if (status == SB_OK) {
+        sb_network_copy_same(network, old);
+        status = redraw(network, old, start, error);
+    }
     if (status == SB_OK)
         status = sb_network_save(network, NULL, SB_F32, dir, error);
     sb_network_free(network);
@@ -88,7 +101,7 @@ enum sb_status sb_study_make_start(const struct sb_study_start *start, const cha
     enum sb_status status = sb_convert(start->model, dst, SB_F32, error);
     if (status == SB_OK)
         status = cut_layers(dst, start->layers, error);
-    if (status == SB_OK && start->fresh)
-        status = make_fresh(start, dst, error);
+    if (status == SB_OK && start->redraws)
+        status = remake(start, dst, error);
     return status == SB_OK ? SB_OK : sb_fail_context(error, status, "the model to start from");
 }

@@ -15,9 +15,12 @@
 struct sb_study_start {
     const char *model; /* directory */
     int layers;        /* of its layers the first ones are kept; 0: all */
-    /* NULL: the model's weights. Else all weights are fresh: matrices and embeddings as this says, biases 0, normalisations 1. */
-    const struct sb_initialiser *fresh;
-    const char *config; /* of a fresh start: JSON laid over the model's config, but for num_hidden_layers; or NULL */
+    /* Parameters whose name holds one of these ("" is in all) are drawn anew, and so is what the config asks for and the model lacks, or
+       has in another shape: matrices and embeddings as `initialiser` says, biases 0, normalisations 1. NULL-terminated; NULL: the model
+       stays as it is. */
+    const char *const *redraws;
+    struct sb_initialiser initialiser;
+    const char *config; /* with redraws: JSON laid over the model's config, but for num_hidden_layers; or NULL */
 };
 
 /* Writes a model directory, which is made; weights in f32. */

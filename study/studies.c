@@ -5,7 +5,7 @@
 #include <string.h>
 
 extern const struct sb_study sb_study_optimizers, sb_study_exposure_bias, sb_study_adversarial, sb_study_initialisation,
-    sb_study_batch_normalisation;
+    sb_study_batch_normalisation, sb_study_attention_variants;
 
 const struct sb_study *const sb_studies[] = {
     &sb_study_optimizers,
@@ -13,6 +13,7 @@ const struct sb_study *const sb_studies[] = {
     &sb_study_adversarial,
     &sb_study_initialisation,
     &sb_study_batch_normalisation,
+    &sb_study_attention_variants,
     NULL,
 };
 

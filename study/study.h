@@ -40,7 +40,7 @@ enum sb_study_part {
 struct sb_study_run {
     const char *label;
     const char *recipe; /* JSON, merged over the study's; NULL: nothing */
-    const char *config; /* of a study with a fresh start: the same over the study's `fresh` */
+    const char *config; /* the same over the study's config; only where that has redraws */
     bool is_untrained;  /* takes no step */
     bool whitens;       /* afterwards its sentence vectors are whitened on the training texts (study/whiten.h) */
 };
@@ -52,7 +52,7 @@ struct sb_study_column {
     int decimals;
 };
 
-enum { SB_STUDY_RUNS = 16, SB_STUDY_COLUMNS = 12, SB_STUDY_SEEDS = 32, SB_STUDY_CHECKS = 8 };
+enum { SB_STUDY_RUNS = 16, SB_STUDY_COLUMNS = 12, SB_STUDY_SEEDS = 32, SB_STUDY_CHECKS = 8, SB_STUDY_REDRAWS = 3 };
 
 struct sb_study {
     const char *name;    /* "optimizers" */
@@ -61,9 +61,10 @@ struct sb_study {
     const char *about;   /* Markdown: the technique and whose it is */
     const char *recipe;  /* JSON that all runs share; without data, seed and steps */
     uint64_t steps;      /* by default */
-    /* NULL: the start is trained already. Else JSON merged over its config (but not the number of layers), and all of its weights are
-       fresh, by the recipe's "initialise" and anew for every seed. */
-    const char *fresh;
+    /* Of the start's parameters those whose name holds one of these are drawn anew, by the recipe's "initialise" and for every trial
+       again; "" is in every name: nothing is left of what the model has learnt. Ended by NULL; none: all trials share one start. */
+    const char *redraws[SB_STUDY_REDRAWS + 1];
+    const char *config; /* JSON laid over the start's config, but not the number of layers; NULL: nothing. Only with redraws */
     unsigned parts;      /* of enum sb_study_part */
     const char *curve;   /* measure that is plotted at the checks; NULL: the training loss of every step */
     unsigned curve_part; /* that holds it */
@@ -123,7 +124,7 @@ struct sb_study_results {
     uint64_t steps;
     size_t seeds, run_count, check_count;
     uint64_t check_steps[SB_STUDY_CHECKS];
-    struct sb_study_measures before; /* of the start; none if it is fresh */
+    struct sb_study_measures before; /* of the start that all trials share; else none */
     struct sb_study_trial *trials;   /* [run_count, seeds] */
 };
 

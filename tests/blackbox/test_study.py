@@ -11,7 +11,8 @@ from conftest import TINY_DIR
 from test_cli import running, simbert
 from test_finetune import lines
 
-NAMES = ["optimizers", "exposure-bias", "adversarial", "initialisation", "batch-normalisation"]
+NAMES = ["optimizers", "exposure-bias", "adversarial", "initialisation", "batch-normalisation",
+         "attention-variants"]
 STEPS, SEEDS = 6, 2  # Lookahead moves at the fifth
 
 

@@ -19,10 +19,15 @@ static struct sb_network *opened(const char *dir)
     return network;
 }
 
-static enum sb_status make(int layers, const char *config, const struct sb_initialiser *fresh, struct sb_error *error)
+/* redraw NULL: nothing is drawn. */
+static enum sb_status make(int layers, const char *config, const char *redraw, uint64_t seed, struct sb_error *error)
 {
-    struct sb_study_start start = {
-        .model = golden("models/tiny-bert"), .layers = layers, .config = config, .fresh = fresh};
+    const char *const redraws[] = {redraw, NULL};
+    struct sb_study_start start = {.model = golden("models/tiny-bert"),
+                                   .layers = layers,
+                                   .config = config,
+                                   .redraws = redraw ? redraws : NULL,
+                                   .initialiser = {.kind = SB_INIT_XAVIER_NORMAL, .seed = seed}};
     return sb_study_make_start(&start, scratch("start"), error);
 }
 
@@ -39,7 +44,7 @@ static const float *tensor(struct sb_network *network, const char *name, size_t 
 START_TEST(test_first_layers)
 {
     struct sb_error error;
-    ck_assert_int_eq(make(1, NULL, NULL, NULL), SB_OK);
+    ck_assert_int_eq(make(1, NULL, NULL, 0, NULL), SB_OK);
     struct sb_network *all = opened(golden("models/tiny-bert")), *cut = opened(scratch("start"));
     size_t size;
     ck_assert_int_gt(sb_network_config(all)->num_hidden_layers, 1);
@@ -50,7 +55,7 @@ START_TEST(test_first_layers)
     ck_assert(sb_network_has_mlm(cut));
     sb_network_free(all);
     sb_network_free(cut);
-    ck_assert_int_eq(make(99, NULL, NULL, &error), SB_INVALID);
+    ck_assert_int_eq(make(99, NULL, NULL, 0, &error), SB_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "99 layers"));
 }
 END_TEST
@@ -62,9 +67,8 @@ START_TEST(test_fresh)
                                  "null, \"attention_head_size\": null, \"attention_key_size\": null}";
     float values[3];
     for (int i = 0; i < 3; i++) {
-        struct sb_initialiser fresh = {.kind = SB_INIT_XAVIER_NORMAL, .seed = i < 2 ? 1 : 2};
         size_t size;
-        ck_assert_int_eq(make(1, config, &fresh, NULL), SB_OK);
+        ck_assert_int_eq(make(1, config, "", i < 2 ? 1 : 2, NULL), SB_OK);
         struct sb_network *network = opened(scratch("start"));
         const float *query = tensor(network, QUERY("0"), &size);
         values[i] = query[5];
@@ -75,6 +79,27 @@ START_TEST(test_fresh)
         sb_network_free(network);
     }
     ck_assert(values[0] != 0 && values[0] == values[1] && values[0] != values[2]);
+}
+END_TEST
+
+/* Another attention, and its keys drawn anew: everything else is what it was. */
+START_TEST(test_redrawn)
+{
+    struct sb_error error;
+    enum sb_status status = make(0, "{\"attention_parts\": [\"vanilla\", \"dense\"]}", "self.key", 1, &error);
+    ck_assert_msg(status == SB_OK, "%s", status == SB_OK ? "" : error.message);
+    struct sb_network *network = opened(scratch("start")), *before = opened(golden("models/tiny-bert"));
+    const struct sb_parameters *parameters = sb_network_parameters(before);
+    ck_assert_uint_gt(sb_network_parameters(network)->count, parameters->count);
+    for (size_t i = 0; i < parameters->count; i++) {
+        size_t size;
+        const char *name = parameters->items[i].name;
+        const float *old = tensor(before, name, &size), *now = tensor(network, name, NULL);
+        ck_assert_msg(now != NULL, "%s is gone", name);
+        ck_assert_msg((memcmp(old, now, size * sizeof *old) == 0) == !strstr(name, "self.key"), "%s", name);
+    }
+    sb_network_free(before);
+    sb_network_free(network);
 }
 END_TEST
 
@@ -89,7 +114,7 @@ START_TEST(test_whitening)
         strcat(lines, "\n");
     }
     scratch_text("texts.txt", lines);
-    ck_assert_int_eq(make(0, NULL, NULL, NULL), SB_OK);
+    ck_assert_int_eq(make(0, NULL, NULL, 0, NULL), SB_OK);
     struct sb_error error;
     enum sb_status status = sb_study_whiten(scratch("start"), scratch("texts.txt"), NULL, &error);
     ck_assert_msg(status == SB_OK, "%s", status == SB_OK ? "" : error.message);
@@ -123,6 +148,7 @@ START_TEST(test_overlap)
     ck_assert_double_eq(overlap("怎么退货", "如何付款"), 0);
     ck_assert_double_eq_tol(overlap("怎么退货", "怎么付款"), 2 * 1.0 / 6, 1e-12);
     ck_assert_double_eq_tol(overlap("aaaa", "aa"), 2 * 1.0 / 4, 1e-12);
+    ck_assert_double_eq_tol(overlap("aa", "aaaa"), 2 * 1.0 / 4, 1e-12);
     ck_assert_double_eq_tol(overlap("退货怎么办理", "怎么办"), 2 * 2.0 / 7, 1e-12);
     ck_assert_double_eq(overlap("", ""), 0);
     ck_assert_double_eq(overlap("a", "a"), 0);
@@ -136,6 +162,7 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, test_first_layers);
     tcase_add_test(tests, test_fresh);
+    tcase_add_test(tests, test_redrawn);
     tcase_add_test(tests, test_whitening);
     tcase_add_test(tests, test_overlap);
     return run_suite(suite);
