@@ -1,9 +1,9 @@
 /*
  * simbert bench attention: what each attention variant (weights/attention.h) costs, in rows of 16 to 512 tokens.
  *
- * Each is made from the model by training/resized_model.h, with a feed-forward part of one neuron, so that next to nothing but
- * attention is left: projections, logits, softmax, values, output. Serving is one row through the session, training its forward
- * and backward pass.
+ * Each is made from the model by training/resized_model.h, with a feed-forward part of one neuron, so that next to
+ * nothing but attention is left: projections, logits, softmax, values, output. Serving is one row through the session,
+ * training its forward and backward pass.
  */
 #include "base/folder.h"
 #include "cli/bench.h"

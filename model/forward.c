@@ -1,8 +1,8 @@
 /*
  * The transformer: embeddings and post-LN layers over packed rows (REFERENCE section 1).
  *
- * All tokens of all rows stand one behind the other in [tokens, H] matrices; only attention looks at rows. The last layer
- * computes keys and values of every token but everything else only for the tokens whose output somebody wants.
+ * All tokens of all rows stand one behind the other in [tokens, H] matrices; only attention looks at rows. The last
+ * layer computes keys and values of every token but everything else only for the tokens whose output somebody wants.
  */
 #include "model/kv_cache_impl.h"
 #include "model/session_impl.h"

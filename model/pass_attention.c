@@ -1,9 +1,9 @@
 /*
  * Attention of a pass: model/attention/ over the rows, a row a task, with dropout on the weights.
  *
- * Gradients by an attention's own tables are sums over rows. Their order is fixed in two ways: what a head owns is summed by one
- * task a head, row after row, from gradients by the logits that every row has left; the few numbers that mix parts and heads are
- * left by each row and added up at the end.
+ * Gradients by an attention's own tables are sums over rows. Their order is fixed in two ways: what a head owns is
+ * summed by one task a head, row after row, from gradients by the logits that every row has left; the few numbers that
+ * mix parts and heads are left by each row and added up at the end.
  */
 #include "model/pass_impl.h"
 

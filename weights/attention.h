@@ -3,17 +3,17 @@
  *
  *     "attention_parts": ["random", "vanilla", "+talking"], "factor_a": 16, "factor_b": 32, "factor_rank": 8
  *
- * The parts each give logits of how much a query looks at a key; of several, the sum weighted by a softmax over one number a
- * part is taken. "+talking" mixes the heads before and after the softmax.
+ * The parts each give logits of how much a query looks at a key; of several, the sum weighted by a softmax over one
+ * number a part is taken. "+talking" mixes the heads before and after the softmax.
  *
  *     vanilla            Q K^T / sqrt(key size)                       Vaswani et al., 2017
  *     rotary             the same of Q and K turned by their position Su et al., RoFormer, 2021
  *     dense              W2 relu(W1 x_i + b1) + b2, cut to the row    Tay et al., Synthesizer, 2020
  *     random             a trained table R[i, j]                      "
  *     fixed_random       a table that training leaves alone           "
- *     factorised_dense   a of factor_a and b of factor_b numbers, both as in dense; logit p is a[p / factor_b] b[p % factor_b]
- *     factorised_random  R1 R2^T of rank factor_rank                  "
- *     +talking           Shazeer et al., Talking-Heads Attention, 2020
+ *     factorised_dense   a of factor_a and b of factor_b numbers, both as in dense; logit p is a[p / factor_b] b[p %
+ * factor_b] factorised_random  R1 R2^T of rank factor_rank                  " +talking           Shazeer et al.,
+ * Talking-Heads Attention, 2020
  */
 #ifndef SB_WEIGHTS_ATTENTION_H
 #define SB_WEIGHTS_ATTENTION_H
@@ -46,12 +46,13 @@ bool sb_attention_has(const struct sb_attention_config *config, enum sb_attentio
 /* "vanilla" and so on. */
 const char *sb_attention_part_name(enum sb_attention_part part);
 
-/* Reads the names of a config's "attention_parts", "+talking" among them. SB_INVALID names the one that is unknown or there twice. */
+/* Reads the names of a config's "attention_parts", "+talking" among them. SB_INVALID names the one that is unknown or
+ * there twice. */
 SB_MUST_CHECK enum sb_status sb_attention_from_names(struct sb_attention_config *config, const char *const *names,
                                                      int count, struct sb_error *error);
 
-/* Finds the factors that are 0, for rows of at most `positions` tokens, and makes those 0 that no part needs. SB_INVALID when
-   factor_a * factor_b does not reach the last position. */
+/* Finds the factors that are 0, for rows of at most `positions` tokens, and makes those 0 that no part needs.
+   SB_INVALID when factor_a * factor_b does not reach the last position. */
 SB_MUST_CHECK enum sb_status sb_attention_complete(struct sb_attention_config *config, int positions,
                                                    struct sb_error *error);
 

@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-/* [heads_at_once, T, T] each; without talking heads logits, weights and spoken are one, dspoken and dweights are one. */
+/* [heads_at_once, T, T] each; without talking heads logits, weights and spoken are one, and so are dspoken and
+   dweights. */
 struct matrices {
     float *logits;     /* J, then dJ */
     float *weights;    /* W */

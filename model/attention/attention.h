@@ -2,7 +2,7 @@
  * Attention of packed rows in all its variants: one interface for serving (model/forward.c) and training
  * (model/pass_attention.c). Only model/ includes this.
  *
- *     sb_attention_plan_init(&plan, &config, &error);          // once a model: who gives logits, and where their columns are
+ *     sb_attention_plan_init(&plan, &config, &error);          // once a model: which parts, and their columns
  *     ... features of every token by linear layers, [query side] and [key side | value], see struct sb_attention_plan
  *     sb_attention_prepare_query(&plan, query, position);      // each token's query side, in place
  *     sb_attention_prepare_key(&plan, key_value, position);    // and its key side
@@ -15,9 +15,9 @@
  *
  * with Pl = Pw = 1 unless the heads talk. A single part of dot products is a kernel by itself (kernels->attention).
  *
- * Bits: an element of the result depends on nothing but its query and the keys that this sees, so a step over cached keys and a
- * span give the same. Rows of features: [query side of part 0, part 1, ...] and [key side of part 0, ..., values]; within each
- * [heads, size]. Parts that need no keys add no columns, and a KV cache then holds values alone.
+ * Bits: an element of the result depends on nothing but its query and the keys that this sees, so a step over cached
+ * keys and a span give the same. Rows of features: [query side of part 0, part 1, ...] and [key side of part 0, ...,
+ * values]; within each [heads, size]. Parts that need no keys add no columns, and a KV cache then holds values alone.
  *
  * Thread rule: plan and tables are immutable; scratch belongs to one call.
  */
@@ -43,7 +43,8 @@ struct sb_scorer {
 
     /* Turns a token's columns, which the linear layer left, into what logits() reads; in place. */
     void (*prepare)(const struct sb_attention_plan *plan, float *columns, size_t position);
-    /* The gradient by the columns as logits() reads them to that by the linear layer's output. columns: as logits() reads them. */
+    /* The gradient by the columns as logits() reads them to that by the linear layer's output. columns: as
+       logits() reads them. */
     void (*prepare_backward)(const struct sb_attention_plan *plan, float *dcolumns, const float *columns,
                              size_t position);
 
@@ -79,7 +80,8 @@ SB_MUST_CHECK enum sb_status sb_attention_plan_init(struct sb_attention_plan *pl
                                                     struct sb_error *error);
 void sb_attention_plan_free(struct sb_attention_plan *plan);
 
-/* The linear layers that make a token's features, in the order of the columns: the query side, then key side and values. */
+/* The linear layers that make a token's features, in the order of the columns: the query side, then key side and
+   values. */
 struct sb_projection {
     enum sb_param_role kernel, bias;
 };

@@ -1,6 +1,6 @@
 /*
- * Dense Synthesizer: a query's logits are predicted from the query's token alone, by a hidden layer of the head's size and a
- * table with a row a position: logits[i, p] = W2[p] relu(W1 x_i + b1) + b2[p], of which the row's keys are taken.
+ * Dense Synthesizer: a query's logits are predicted from the query's token alone, by a hidden layer of the head's size
+ * and a table with a row a position: logits[i, p] = W2[p] relu(W1 x_i + b1) + b2[p], of which the row's keys are taken.
  * Tay et al., "Synthesizer: Rethinking Self-Attention in Transformer Models", 2020.
  */
 #include "model/attention/scorers.h"

@@ -1,6 +1,6 @@
 /*
- * Dot products of queries and keys: Vaswani et al., "Attention is all you need", 2017. The rank of the logits is at most the key
- * size, which may be chosen apart from the head size.
+ * Dot products of queries and keys: Vaswani et al., "Attention is all you need", 2017. The rank of the logits is at
+ * most the key size, which may be chosen apart from the head size.
  */
 #include "model/attention/scorers.h"
 

@@ -1,6 +1,6 @@
 /*
- * Random Synthesizer: logits that depend on the two positions alone, from a table that is trained, or left as it was drawn.
- * Tay et al., "Synthesizer: Rethinking Self-Attention in Transformer Models", 2020.
+ * Random Synthesizer: logits that depend on the two positions alone, from a table that is trained, or left as it was
+ * drawn. Tay et al., "Synthesizer: Rethinking Self-Attention in Transformer Models", 2020.
  */
 #include "model/attention/scorers.h"
 

@@ -1,7 +1,7 @@
 /*
- * Dot products of queries and keys that are turned by their position: Su et al., "RoFormer: Enhanced Transformer with Rotary
- * Position Embedding", 2021. Pair (2i, 2i + 1) of a head turns by position * 10000^(-2i / key_size), so a product depends on the
- * distance of its two positions.
+ * Dot products of queries and keys that are turned by their position: Su et al., "RoFormer: Enhanced Transformer with
+ * Rotary Position Embedding", 2021. Pair (2i, 2i + 1) of a head turns by position * 10000^(-2i / key_size), so a
+ * product depends on the distance of its two positions.
  */
 #include "model/attention/scorers.h"
 
