@@ -73,9 +73,11 @@ static const char *name_of(const char *path)
 /* The command that makes it again, with the names of files but not where they lie here. */
 static void put_command(struct sb_buffer *out, const struct sb_study *study, const struct settings *s)
 {
-    sb_buffer_format(out, "simbert study %s --train %s --dev %s --steps %zu --seeds %zu --layers %d --pairs %zu --texts %zu --threads %d",
-                     study->name, name_of(s->train), name_of(s->dev), s->steps ? s->steps : (size_t)study->steps, s->seeds,
-                     s->layers, s->pairs, s->texts, s->threads);
+    sb_buffer_format(
+        out,
+        "simbert study %s --train %s --dev %s --steps %zu --seeds %zu --layers %d --pairs %zu --texts %zu --threads %d",
+        study->name, name_of(s->train), name_of(s->dev), s->steps ? s->steps : (size_t)study->steps, s->seeds,
+        s->layers, s->pairs, s->texts, s->threads);
     if (s->model)
         sb_buffer_format(out, " --model %s", name_of(s->model));
 }
@@ -85,8 +87,10 @@ static enum sb_status save(const struct sb_study_results *results, const struct 
 {
     struct sb_buffer command = {0}, measured = {0};
     put_command(&command, results->study, s);
-    sb_buffer_format(&measured, "Models are measured on %zu pairs of `%s`, and what they write on %zu texts of it ([measuring](eval.md)).",
-                     s->pairs, name_of(s->dev), s->texts);
+    sb_buffer_format(
+        &measured,
+        "Models are measured on %zu pairs of `%s`, and what they write on %zu texts of it ([measuring](eval.md)).",
+        s->pairs, name_of(s->dev), s->texts);
     struct sb_study_about about = {.command = command.data,
                                    .model = name_of(model),
                                    .train = name_of(s->train),
@@ -102,14 +106,15 @@ static enum sb_status save(const struct sb_study_results *results, const struct 
 
 /* ---- Running ---- */
 
-static enum sb_status run_in(const struct sb_study *study, const struct settings *s, const char *model, const char *work,
-                             struct sb_error *error)
+static enum sb_status run_in(const struct sb_study *study, const struct settings *s, const char *model,
+                             const char *work, struct sb_error *error)
 {
     bool terminal = isatty(STDERR_FILENO);
-    struct study_run run = {.settings = s,
-                            .measurer = {.dev = s->dev, .dtype = s->dtype, .pairs = s->pairs, .texts = s->texts, .threads = s->threads},
-                            .enabled = strcmp(s->progress, "never") != 0,
-                            .is_terminal = terminal};
+    struct study_run run = {
+        .settings = s,
+        .measurer = {.dev = s->dev, .dtype = s->dtype, .pairs = s->pairs, .texts = s->texts, .threads = s->threads},
+        .enabled = strcmp(s->progress, "never") != 0,
+        .is_terminal = terminal};
     struct sb_study_setup setup = {.study = study,
                                    .model = model,
                                    .work = work,
@@ -207,33 +212,87 @@ int sb_command_study(char **argv, struct sb_error *error)
         "  simbert study exposure-bias --train synonyms.jsonl --dev pairs.tsv --seeds 5 --steps 400\n";
     struct settings s = {.dtype = "auto", .progress = "auto", .seeds = 3, .pairs = 2000, .texts = 100, .layers = 2};
     const struct sb_option options[] = {
-        {.name = "train", .type = SB_OPTION_TEXT, .value = &s.train, .argument = "FILE",
+        {.name = "train",
+         .type = SB_OPTION_TEXT,
+         .value = &s.train,
+         .argument = "FILE",
          .help = "texts of one meaning, in the forms that finetune reads"},
-        {.name = "dev", .type = SB_OPTION_TEXT, .value = &s.dev, .argument = "FILE",
+        {.name = "dev",
+         .type = SB_OPTION_TEXT,
+         .value = &s.dev,
+         .argument = "FILE",
          .help = "pairs with labels, in the forms that eval reads; never trained on"},
-        {.name = "out", .type = SB_OPTION_TEXT, .value = &s.out, .argument = "DIR", .default_text = "the study's name",
+        {.name = "out",
+         .type = SB_OPTION_TEXT,
+         .value = &s.out,
+         .argument = "DIR",
+         .default_text = "the study's name",
          .help = "folder for the results"},
-        {.name = "steps", .type = SB_OPTION_SIZE, .value = &s.steps, .low = 0, .high = 1e6, .argument = "N",
-         .default_text = "0, the study's own", .help = "training steps of each run"},
-        {.name = "seeds", .type = SB_OPTION_SIZE, .value = &s.seeds, .low = 1, .high = SB_STUDY_SEEDS, .argument = "N",
+        {.name = "steps",
+         .type = SB_OPTION_SIZE,
+         .value = &s.steps,
+         .low = 0,
+         .high = 1e6,
+         .argument = "N",
+         .default_text = "0, the study's own",
+         .help = "training steps of each run"},
+        {.name = "seeds",
+         .type = SB_OPTION_SIZE,
+         .value = &s.seeds,
+         .low = 1,
+         .high = SB_STUDY_SEEDS,
+         .argument = "N",
          .help = "times that each run is trained"},
-        {.name = "layers", .type = SB_OPTION_INT, .value = &s.layers, .low = 0, .high = 256, .argument = "N",
+        {.name = "layers",
+         .type = SB_OPTION_INT,
+         .value = &s.layers,
+         .low = 0,
+         .high = 256,
+         .argument = "N",
          .help = "layers of the model that are kept, the first ones; 0: all"},
-        {.name = "pairs", .type = SB_OPTION_SIZE, .value = &s.pairs, .low = 0, .high = 1 << 30, .argument = "N",
+        {.name = "pairs",
+         .type = SB_OPTION_SIZE,
+         .value = &s.pairs,
+         .low = 0,
+         .high = 1 << 30,
+         .argument = "N",
          .help = "measure with N examples of --dev, a sample; 0: with all"},
-        {.name = "texts", .type = SB_OPTION_SIZE, .value = &s.texts, .low = 0, .high = 1 << 30, .argument = "N",
+        {.name = "texts",
+         .type = SB_OPTION_SIZE,
+         .value = &s.texts,
+         .low = 0,
+         .high = 1 << 30,
+         .argument = "N",
          .help = "measure what is written for N texts of them"},
-        {.name = "progress", .type = SB_OPTION_CHOICE, .value = &s.progress, .choices = SB_PROGRESS_CHOICES, .argument = "WHEN",
+        {.name = "progress",
+         .type = SB_OPTION_CHOICE,
+         .value = &s.progress,
+         .choices = SB_PROGRESS_CHOICES,
+         .argument = "WHEN",
          .help = "show progress on standard error"},
         {0},
     };
     const struct sb_option model_options[] = {
-        {.name = "model", .type = SB_OPTION_TEXT, .value = &s.model, .argument = "DIR", .default_text = SB_MODEL_HELP_DEFAULT,
+        {.name = "model",
+         .type = SB_OPTION_TEXT,
+         .value = &s.model,
+         .argument = "DIR",
+         .default_text = SB_MODEL_HELP_DEFAULT,
          .help = "model directory that all runs start from"},
-        {.name = "dtype", .type = SB_OPTION_CHOICE, .value = &s.dtype, .choices = SB_DTYPE_CHOICES, .argument = "TYPE",
+        {.name = "dtype",
+         .type = SB_OPTION_CHOICE,
+         .value = &s.dtype,
+         .choices = SB_DTYPE_CHOICES,
+         .argument = "TYPE",
          .help = "arithmetic while measuring; that of training is the study's"},
-        {.name = "threads", .type = SB_OPTION_INT, .value = &s.threads, .low = 0, .high = 1024, .argument = "N",
-         .default_text = "0, as many as there are", .help = "threads; changes no result but times"},
+        {.name = "threads",
+         .type = SB_OPTION_INT,
+         .value = &s.threads,
+         .low = 0,
+         .high = 1024,
+         .argument = "N",
+         .default_text = "0, as many as there are",
+         .help = "threads; changes no result but times"},
         {0},
     };
     const struct sb_option_group groups[] = {{"Options", options}, {"Model", model_options}, {0}};

@@ -21,7 +21,8 @@ struct decoding {
     size_t count;
 };
 
-static enum sb_status compare(struct written *w, const struct sb_paraphrase *best, const char *given, struct sb_error *error)
+static enum sb_status compare(struct written *w, const struct sb_paraphrase *best, const char *given,
+                              struct sb_error *error)
 {
     struct sb_code_points a = {0}, b = {0};
     *w = (struct written){.exists = true, .ended = best->stopped, .copied = best->edit_distance == 0};
@@ -35,10 +36,12 @@ static enum sb_status compare(struct written *w, const struct sb_paraphrase *bes
     return status;
 }
 
-static enum sb_status write_one(void *context, size_t index, struct sb_workers *workers, int worker, struct sb_error *error)
+static enum sb_status write_one(void *context, size_t index, struct sb_workers *workers, int worker,
+                                struct sb_error *error)
 {
     struct decoding *d = context;
-    const struct sb_eval_query *query = &d->eval->queries[sb_permute(d->eval->query_count, d->seed, SAMPLE_OF_QUERIES, index)];
+    const struct sb_eval_query *query =
+        &d->eval->queries[sb_permute(d->eval->query_count, d->seed, SAMPLE_OF_QUERIES, index)];
     const char *text = d->eval->texts[query->text];
     struct sb_paraphrase_options options = sb_paraphrase_defaults();
     struct sb_task *task = NULL;

@@ -31,7 +31,8 @@ static enum sb_status add_vectors(void *context, const struct sb_text_batch *bat
 static enum sb_status measure_spread(struct sb_study_measures *measures, struct sb_workers *workers,
                                      const struct sb_eval_data *eval, struct sb_error *error)
 {
-    struct spread s = {.kernels = sb_model_kernels(workers->model), .dimensions = (size_t)sb_model_dimensions(workers->model)};
+    struct spread s = {.kernels = sb_model_kernels(workers->model),
+                       .dimensions = (size_t)sb_model_dimensions(workers->model)};
     struct sb_progress progress = sb_progress_begin("never", false, "texts");
     struct sb_texts *texts;
     s.sum = calloc(s.dimensions, sizeof *s.sum);

@@ -89,8 +89,8 @@ static void put_run(struct sb_buffer *out, const struct sb_study_results *r, siz
     sb_buffer_text(out, "    {");
     put_text(out, "label", one->label);
     sb_buffer_format(out, "\"recipe\": %s, \"config\": %s, \"untrained\": %s, \"whitened\": %s,\n    ",
-                     one->recipe ? one->recipe : "{}", one->config ? one->config : "{}", one->is_untrained ? "true" : "false",
-                     one->whitens ? "true" : "false");
+                     one->recipe ? one->recipe : "{}", one->config ? one->config : "{}",
+                     one->is_untrained ? "true" : "false", one->whitens ? "true" : "false");
     put_summary(out, r, run);
     put_trials(out, r, run);
     sb_buffer_text(out, run + 1 < r->run_count ? "},\n" : "}\n");
@@ -105,8 +105,8 @@ void sb_study_put_json(struct sb_buffer *out, const struct sb_study_results *r, 
     put_text(out, "model", about->model);
     put_text(out, "train", about->train);
     put_text(out, "dev", about->dev);
-    sb_buffer_format(out, "\"layers\": %d, \"steps\": %" PRIu64 ", \"seeds\": %zu,\n  \"recipe\": %s,\n  ", about->layers, r->steps,
-                     r->seeds, r->study->recipe);
+    sb_buffer_format(out, "\"layers\": %d, \"steps\": %" PRIu64 ", \"seeds\": %zu,\n  \"recipe\": %s,\n  ",
+                     about->layers, r->steps, r->seeds, r->study->recipe);
     put_measures(out, "before", &r->before);
     sb_buffer_text(out, ",\n  \"check_steps\": [");
     for (size_t i = 0; i < r->check_count; i++)

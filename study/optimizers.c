@@ -6,10 +6,11 @@ const struct sb_study sb_study_optimizers = {
     .title = "Optimizers",
     .summary = "AdamW, AdaFactor, LAMB, Lookahead: loss, memory of their state, time",
     .about =
-        "AdamW (Loshchilov and Hutter, 2019) keeps two moments a weight, 8 bytes. AdaFactor (Shazeer and Stern, 2018) keeps of a matrix "
-        "only the means of the squared gradients over its rows and over its columns, and no first moment unless asked: almost no memory. "
-        "LAMB (You et al., 2020) makes AdamW's step of each matrix as long as a share of the matrix itself, for large batches. Lookahead "
-        "(Zhang et al., 2019) lets slow weights follow another optimizer's.",
+        "AdamW (Loshchilov and Hutter, 2019) keeps two moments a weight, 8 bytes. AdaFactor (Shazeer and Stern, "
+        "2018) keeps of a matrix only the means of the squared gradients over its rows and over its columns, and no "
+        "first moment unless asked: almost no memory. LAMB (You et al., 2020) makes AdamW's step of each matrix as "
+        "long as a share of the matrix itself, for large batches. Lookahead (Zhang et al., 2019) lets slow weights "
+        "follow another optimizer's.",
     .recipe = "{\"batch_size\": 8, \"dtype\": \"bf16\", \"learning_rate\": 2e-4, "
               "\"objectives\": [{\"name\": \"seq2seq\"}, {\"name\": \"in_batch\"}]}",
     .steps = 100,

@@ -17,7 +17,8 @@ static size_t take_pairs(uint64_t *pairs, const struct sb_code_points *text)
     return count;
 }
 
-enum sb_status sb_study_overlap(double *f1, const struct sb_code_points *a, const struct sb_code_points *b, struct sb_error *error)
+enum sb_status sb_study_overlap(double *f1, const struct sb_code_points *a, const struct sb_code_points *b,
+                                struct sb_error *error)
 {
     uint64_t *pairs = malloc((a->count + b->count + 1) * sizeof *pairs);
     if (!pairs)

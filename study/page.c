@@ -15,21 +15,25 @@ static void put_start(struct sb_buffer *out, const struct sb_study_results *r, c
     const char *const *redraws = r->study->redraws;
     sb_buffer_format(out, "The runs start from `%s`", about->model);
     if (about->layers)
-        sb_buffer_format(out, ", of which only the first %d layer%s are kept", about->layers, about->layers == 1 ? "" : "s");
+        sb_buffer_format(out, ", of which only the first %d layer%s are kept", about->layers,
+                         about->layers == 1 ? "" : "s");
     if (r->study->config)
         sb_buffer_format(out, ", its config changed by `%s`", r->study->config);
     if (redraws[0] && !redraws[0][0])
         sb_buffer_text(out, ", with all weights drawn anew");
     for (size_t i = 0; redraws[i] && redraws[0][0]; i++)
-        sb_buffer_format(out, "%s`%s`", i ? ", " : "; drawn anew are the parameters with these in their names, and those that it lacks: ",
+        sb_buffer_format(out, "%s`%s`",
+                         i ? ", "
+                           : "; drawn anew are the parameters with these in their names, and those that it lacks: ",
                          redraws[i]);
     sb_buffer_format(out,
-                     ". Every run takes %" PRIu64 " steps on `%s`, with %zu seed%s, which decide%s the order of the data, dropout "
+                     ". Every run takes %" PRIu64
+                     " steps on `%s`, with %zu seed%s, which decide%s the order of the data, dropout "
                      "and noise%s; at the same seed all runs see the same batches.",
                      r->steps, about->train, r->seeds, r->seeds == 1 ? "" : "s", r->seeds == 1 ? "s" : "",
                      redraws[0] ? ", and what is drawn" : "");
-    sb_buffer_format(out, " %s\n\n    %s\n\nThe recipe that all runs share:\n\n    %s\n\n", about->measured, about->command,
-                     r->study->recipe);
+    sb_buffer_format(out, " %s\n\n    %s\n\nThe recipe that all runs share:\n\n    %s\n\n", about->measured,
+                     about->command, r->study->recipe);
 }
 
 static void put_runs(struct sb_buffer *out, const struct sb_study_results *r)
@@ -97,11 +101,13 @@ static void put_reading(struct sb_buffer *out, const struct sb_study_results *r)
         sb_buffer_text(out, "One seed: nothing here tells a small difference from noise. `--seeds` takes more.\n\n");
         return;
     }
-    sb_buffer_format(out,
-                     "Mean ± standard deviation over the %zu seeds. **Bold**: differs from %s by more than the spread over seeds (paired "
-                     "t-test at equal seeds, 95 %%); of so many numbers one in twenty does so by chance. What is not bold is no "
-                     "difference that these runs can show.\n\n",
-                     r->seeds, r->study->runs[0].label);
+    sb_buffer_format(
+        out,
+        "Mean ± standard deviation over the %zu seeds. **Bold**: differs from %s by more than the spread over seeds "
+        "(paired "
+        "t-test at equal seeds, 95 %%); of so many numbers one in twenty does so by chance. What is not bold is no "
+        "difference that these runs can show.\n\n",
+        r->seeds, r->study->runs[0].label);
 }
 
 void sb_study_put_page(struct sb_buffer *out, const struct sb_study_results *r, const struct sb_study_about *about)
@@ -127,8 +133,8 @@ static enum sb_status write(const char *dir, const char *name, struct sb_buffer 
     return status;
 }
 
-enum sb_status sb_study_save(const struct sb_study_results *results, const struct sb_study_about *about, const char *dir,
-                             struct sb_error *error)
+enum sb_status sb_study_save(const struct sb_study_results *results, const struct sb_study_about *about,
+                             const char *dir, struct sb_error *error)
 {
     struct sb_buffer text = {0};
     enum sb_status status = sb_make_folders(dir, error);

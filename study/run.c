@@ -42,8 +42,8 @@ static enum sb_status tell(const struct runner *r, const char *message, struct s
     return r->setup->tell ? r->setup->tell(r->setup->context, message, error) : SB_OK;
 }
 
-static enum sb_status measure(const struct runner *r, struct sb_study_measures *measures, const char *model, unsigned parts,
-                              struct sb_error *error)
+static enum sb_status measure(const struct runner *r, struct sb_study_measures *measures, const char *model,
+                              unsigned parts, struct sb_error *error)
 {
     return parts ? r->setup->measure(r->setup->context, measures, model, parts, error) : SB_OK;
 }
@@ -53,7 +53,8 @@ static enum sb_status measure(const struct runner *r, struct sb_study_measures *
 static enum sb_status recipe_json(cJSON **json, const struct trial *t, struct sb_error *error)
 {
     char numbers[128];
-    snprintf(numbers, sizeof numbers, "{\"seed\": %" PRIu64 ", \"steps\": %" PRIu64 "}", t->seed, t->runner->results->steps);
+    snprintf(numbers, sizeof numbers, "{\"seed\": %" PRIu64 ", \"steps\": %" PRIu64 "}", t->seed,
+             t->runner->results->steps);
     *json = NULL;
     enum sb_status status = sb_study_overlay(json, t->runner->setup->study->recipe, error);
     if (status == SB_OK)
@@ -143,8 +144,8 @@ static enum sb_status take_steps(struct trial *t, struct sb_error *error)
             return status;
         t->times[i] = processor_seconds() - before;
         t->out->losses[i] = step.loss;
-        snprintf(message, sizeof message, "%s, seed %" PRIu64 ": step %" PRIu64 " of %" PRIu64 ", loss %.4f", t->run->label, t->seed,
-                 i + 1, steps, step.loss);
+        snprintf(message, sizeof message, "%s, seed %" PRIu64 ": step %" PRIu64 " of %" PRIu64 ", loss %.4f",
+                 t->run->label, t->seed, i + 1, steps, step.loss);
         status = tell(t->runner, message, error);
         if (status == SB_OK)
             status = check(t, i + 1, error);
@@ -226,21 +227,23 @@ static enum sb_status begin(struct runner *r, struct sb_error *error)
     return status == SB_OK ? measure(r, &r->results->before, r->start, r->setup->study->parts, error) : status;
 }
 
-enum sb_status sb_study_run(struct sb_study_results **results, const struct sb_study_setup *setup, struct sb_error *error)
+enum sb_status sb_study_run(struct sb_study_results **results, const struct sb_study_setup *setup,
+                            struct sb_error *error)
 {
     uint64_t steps = setup->steps ? setup->steps : setup->study->steps;
     *results = NULL;
     if (setup->seeds < 1 || setup->seeds > SB_STUDY_SEEDS)
         return sb_fail(error, SB_INVALID, "seeds must be 1 to %d, not %zu", SB_STUDY_SEEDS, setup->seeds);
-    struct runner r = {.setup = setup,
-                       .start = sb_path_join(setup->work, "start"),
-                       .trained = sb_path_join(setup->work, "trained")};
+    struct runner r = {
+        .setup = setup, .start = sb_path_join(setup->work, "start"), .trained = sb_path_join(setup->work, "trained")};
     r.results = sb_study_results_new(setup->study, steps, setup->seeds);
-    enum sb_status status =
-        r.results && r.start && r.trained ? begin(&r, error) : sb_fail(error, SB_NO_MEMORY, "no memory for the results");
+    enum sb_status status = r.results && r.start && r.trained
+                                ? begin(&r, error)
+                                : sb_fail(error, SB_NO_MEMORY, "no memory for the results");
     for (size_t s = 0; s < setup->seeds && status == SB_OK; s++)
         for (size_t i = 0; i < r.results->run_count && status == SB_OK; i++) {
-            struct trial t = {.runner = &r, .run = &setup->study->runs[i], .out = sb_study_trial(r.results, i, s), .seed = s + 1};
+            struct trial t = {
+                .runner = &r, .run = &setup->study->runs[i], .out = sb_study_trial(r.results, i, s), .seed = s + 1};
             status = run_trial(&t, error);
         }
     free(r.start);

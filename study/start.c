@@ -57,8 +57,8 @@ static bool is_redrawn(const struct sb_parameter *p, const struct sb_network *ol
 }
 
 /* network holds what it shares with the old one; the rest of it is drawn. */
-static enum sb_status redraw(struct sb_network *network, const struct sb_network *old, const struct sb_study_start *start,
-                             struct sb_error *error)
+static enum sb_status redraw(struct sb_network *network, const struct sb_network *old,
+                             const struct sb_study_start *start, struct sb_error *error)
 {
     const struct sb_parameters *parameters = sb_network_parameters(network);
     struct sb_parameter *items = calloc(parameters->count, sizeof *items);

@@ -10,8 +10,8 @@
 /* 4096 texts, eight for each of 512 dimensions. */
 enum { BATCH_EXAMPLES = 32, BATCHES = 64, SEED = 1 };
 
-static enum sb_status add_batches(struct sb_whitening *whitening, struct sb_batches *batches, struct sb_network *network,
-                                  struct sb_pool *pool, struct sb_error *error)
+static enum sb_status add_batches(struct sb_whitening *whitening, struct sb_batches *batches,
+                                  struct sb_network *network, struct sb_pool *pool, struct sb_error *error)
 {
     struct sb_batch batch = {0};
     struct sb_pass *pass = NULL;

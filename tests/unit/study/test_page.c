@@ -56,7 +56,8 @@ static void teardown(void)
 
 START_TEST(test_summary)
 {
-    struct sb_study_summary plain = sb_study_summarise(results, 0, "score"), better = sb_study_summarise(results, 1, "score"),
+    struct sb_study_summary plain = sb_study_summarise(results, 0, "score"),
+                            better = sb_study_summarise(results, 1, "score"),
                             noisy = sb_study_summarise(results, 2, "score");
     ck_assert_double_eq_tol(plain.mean, 1.1, 1e-12);
     ck_assert_double_eq_tol(plain.spread, 0.1, 1e-12);
@@ -101,8 +102,10 @@ START_TEST(test_page)
         "\n    simbert study example --seeds 3\n",
         "- **plain**: nothing\n- **better**: `{\"learning_rate\": 1}`\n",
         "- **untouched**: no training, then whitening\n",
-        "| | score, higher is better | size |\n|---|---|---|\n| before training | 0.25 | |\n| plain | 1.10 ± 0.10 | 100 |\n"
-        "| better | **1.60** ± 0.11 | **110** |\n| noisy | 1.20 ± 0.90 | **120** |\n| untouched | **3.10** ± 0.10 | |\n",
+        "| | score, higher is better | size |\n|---|---|---|\n| before training | 0.25 | |\n| plain | 1.10 ± 0.10 | "
+        "100 |\n"
+        "| better | **1.60** ± 0.11 | **110** |\n| noisy | 1.20 ± 0.90 | **120** |\n| untouched | **3.10** ± 0.10 | "
+        "|\n",
         "differs from plain by more",
         "![Example](study.svg)\n",
     };

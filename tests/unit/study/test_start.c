@@ -63,8 +63,9 @@ END_TEST
 /* Another seed, other weights; the same seed, the same ones; the sizes of the config. */
 START_TEST(test_fresh)
 {
-    static const char config[] = "{\"hidden_size\": 16, \"intermediate_size\": 24, \"num_attention_heads\": 2, \"embedding_size\": "
-                                 "null, \"attention_head_size\": null, \"attention_key_size\": null}";
+    static const char config[] =
+        "{\"hidden_size\": 16, \"intermediate_size\": 24, \"num_attention_heads\": 2, \"embedding_size\": "
+        "null, \"attention_head_size\": null, \"attention_key_size\": null}";
     float values[3];
     for (int i = 0; i < 3; i++) {
         size_t size;
