@@ -136,13 +136,20 @@ static enum sb_status read_activations(struct sb_config *config, const cJSON *js
 /* Kinds of models that have BERT's shape but compute something else are refused rather than computed wrongly. */
 static enum sb_status read_kind(struct sb_config *config, const cJSON *json, struct sb_error *error)
 {
-    const char *type = "bert", *positions = "absolute";
-    bool rotary_value = false;
+    const char *type = "bert", *positions = "absolute", *norm = "layer_norm";
+    bool rotary_value = false, use_bias = true;
+    double rope_theta = 10000;
     enum sb_status status = sb_json_get_string(&type, json, "model_type", error);
     if (status == SB_OK)
         status = sb_json_get_string(&positions, json, "position_embedding_type", error);
     if (status == SB_OK)
         status = sb_json_get_bool(&rotary_value, json, "rotary_value", error);
+    if (status == SB_OK)
+        status = sb_json_get_double(&rope_theta, 1, 1e12, json, "rope_theta", error);
+    if (status == SB_OK)
+        status = sb_json_get_string(&norm, json, "norm_type", error);
+    if (status == SB_OK)
+        status = sb_json_get_bool(&use_bias, json, "use_bias", error);
     if (status != SB_OK)
         return status;
     if (strcmp(type, "bert") != 0 && strcmp(type, "roformer") != 0)
@@ -151,6 +158,14 @@ static enum sb_status read_kind(struct sb_config *config, const cJSON *json, str
         return sb_fail(error, SB_UNSUPPORTED, "\"position_embedding_type\" is \"%.60s\"; known is absolute", positions);
     if (rotary_value)
         return sb_fail(error, SB_UNSUPPORTED, "\"rotary_value\" is true: rotating the values is not supported");
+    if (rope_theta != 10000)
+        return sb_fail(error, SB_UNSUPPORTED, "\"rope_theta\" is %g; known is 10000", rope_theta);
+    if (strcmp(norm, "layer_norm") != 0)
+        return sb_fail(error, SB_UNSUPPORTED,
+                       "\"norm_type\" is \"%.60s\"; known is layer_norm: RoFormer-V2 is not supported", norm);
+    if (!use_bias)
+        return sb_fail(error, SB_UNSUPPORTED,
+                       "\"use_bias\" is false: layers without biases, as those of RoFormer-V2, are not supported");
     snprintf(config->model_type, sizeof config->model_type, "%s", type);
     return SB_OK;
 }

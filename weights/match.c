@@ -126,14 +126,22 @@ static bool match_one(struct matcher *m, enum sb_param_role role, int layer)
     return true;
 }
 
+/* What a missing tensor often means. */
+static const char *hint(const struct sb_config *config, enum sb_param_role role)
+{
+    bool is_roformer = strcmp(config->model_type, "roformer") == 0;
+    if (role == SB_POSITION_EMBEDDING)
+        return "; a RoFormer has none, but its config must say \"model_type\": \"roformer\"";
+    if (role == SB_EMBEDDING_NORM_BETA && is_roformer)
+        return "; a RoFormer-V2 has none, but is not supported";
+    return "";
+}
+
 static void report_missing(struct matcher *m, enum sb_param_role role, int layer)
 {
     char name[SB_MAX_PARAM_NAME];
     sb_param_name(name, m->config, role, layer);
-    add_problem(m, "missing", SB_CORRUPT, "%s: tensor \"%s\" is missing%s", m->dir, name,
-                role == SB_POSITION_EMBEDDING
-                    ? "; a RoFormer has none, but its config must say \"model_type\": \"roformer\""
-                    : "");
+    add_problem(m, "missing", SB_CORRUPT, "%s: tensor \"%s\" is missing%s", m->dir, name, hint(m->config, role));
 }
 
 /* A head is there as a whole or not at all. */

@@ -358,6 +358,46 @@ START_TEST(wrong_shapes)
 }
 END_TEST
 
+/* Tables of a Synthesizer that was made for shorter rows than the config's 24, or for longer ones. */
+START_TEST(tables_of_other_lengths)
+{
+    static const float numbers[4 * 25 * 25];
+    static const struct {
+        const char *model, *name;
+        size_t shape[3];
+        const char *words;
+    } cases[] = {
+        {"random",
+         "random.weight",
+         {4, 23, 23},
+         "has shape [4, 23, 23], but the config asks for [4, 24, 24]: its rows end before \"max_position_embeddings\""},
+        {"dense", "dense2.weight", {4, 20, 4}, "asks for [4, 24, 4]: its rows end before \"max_position_embeddings\""},
+        {"factorised-random",
+         "random_2.weight",
+         {4, 1, 3},
+         "asks for [4, 24, 3]: its rows end before \"max_position_embeddings\""},
+        {"random", "random.weight", {4, 25, 25}, "has shape [4, 25, 25], but the config asks for [4, 24, 24]"},
+        {"factorised-dense", "factor_a.weight", {4, 3, 4}, "has shape [4, 3, 4], but the config asks for [4, 4, 4]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char model[60], name[100];
+        struct sb_weights *weights;
+        struct sb_error error = {0};
+        snprintf(model, sizeof model, "../variants/%s", cases[i].model);
+        snprintf(name, sizeof name, "bert.encoder.layer.1.attention.self.%s", cases[i].name);
+        victim = name;
+        replacement = (struct sb_tensor){.dtype = SB_F32, .rank = 3, .data = numbers};
+        memcpy(replacement.shape, cases[i].shape, sizeof cases[i].shape);
+        rewrite(model, replace, NULL, 0);
+        ck_assert_int_eq(sb_weights_open(&weights, scratch("m"), &error), SB_CORRUPT);
+        size_t length = strlen(error.message), words = strlen(cases[i].words);
+        ck_assert_msg(length > words && strcmp(error.message + length - words, cases[i].words) == 0, "%s",
+                      error.message);
+        ck_assert_ptr_nonnull(strstr(error.message, name));
+    }
+}
+END_TEST
+
 START_TEST(wrong_dtypes)
 {
     static const int64_t numbers[32 * 32];
@@ -547,6 +587,7 @@ int main(void)
     tcase_add_test(tests, encoder_alone);
     tcase_add_loop_test(tests, missing, 0, sizeof required / sizeof *required);
     tcase_add_test(tests, wrong_shapes);
+    tcase_add_test(tests, tables_of_other_lengths);
     tcase_add_test(tests, wrong_dtypes);
     tcase_add_test(tests, mixed_dtypes);
     tcase_add_test(tests, output_layer);
