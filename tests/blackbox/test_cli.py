@@ -405,7 +405,27 @@ def test_inspect(name):
     report, _ = simbert("inspect", "--check", GOLDEN / "models" / name)
     assert "safetensors" in report and "word_embeddings" in report
     output, _ = simbert("inspect", "--json", GOLDEN / "models" / name)
-    assert json.loads(output)["fits"] is True
+    report = json.loads(output)
+    assert report["fits"] is True and report["config"]["attention_parts"] == ["vanilla"]
+    assert report["tokenizer"] == {"kind": "wordpiece", "vocab_size": 200, "joins_ideographs": False}
+
+
+def test_inspect_lists_attention():
+    report, _ = simbert("inspect", "--check", GOLDEN / "variants" / "mixture-random-vanilla")
+    assert "attention  random, vanilla\n" in report and "tokenizer  wordpiece, 60 tokens\n" in report
+    output, _ = simbert("inspect", "--json", GOLDEN / "variants" / "talking")
+    assert json.loads(output)["config"]["attention_parts"] == ["vanilla", "+talking"]
+
+
+def test_vocabulary_of_words(tmp_path):
+    """As the RoFormer models have them that were trained with the words of jieba."""
+    (tmp_path / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\n今\n天\n我\n今天\n天气\n我们\n")
+    assert objects("tokenize", "--model", tmp_path, "我们今天天气")[0]["tokens"] == \
+        ["[CLS]", "我们", "今天", "天气", "[SEP]"]
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(GOLDEN / "models" / "tiny-roformer" / name, tmp_path)
+    report, _ = simbert("inspect", tmp_path)
+    assert "attention  rotary\n" in report and "tokenizer  wordpiece, 9 tokens\n           of words: the longest" in report
 
 
 def test_inspect_names_what_does_not_fit(tmp_path):
@@ -434,6 +454,29 @@ def test_convert(tmp_path, dtype, stored):
     again, _ = simbert("convert", target, tmp_path / "again")
     assert stored in again
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (target / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["tiny-roformer", "tiny-headsize"])
+def test_convert_to_tensorflow(tmp_path, name):
+    """And back: the same file."""
+    google, back = tmp_path / "google", tmp_path / "back"
+    source = tmp_path / "source"
+    simbert("convert", GOLDEN / "models" / name, source)
+    output, _ = simbert("convert", "--format", "tensorflow", source, google)
+    assert "bert_model.ckpt.data-00000-of-00001" in output and "f32" in output
+    assert sorted(path.name for path in google.iterdir()) == [
+        "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "vocab.txt"]
+    report, _ = simbert("inspect", "--check", google)
+    assert "tensorflow (1 shard)" in report and "no problems" in report
+    simbert("convert", google, back)
+    assert (back / "model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
+    before, after = (objects("embed", "--model", folder, "一二三")[0]["embedding"] for folder in (source, google))
+    assert before == after
+    half, _ = simbert("convert", "--format", "tensorflow", "--dtype", "bf16", source, google)
+    assert "bf16" in half
+    _, errors = simbert("convert", "--format", "tensorflow", source, back, status=1)
+    assert "config.json" in errors and "another folder" in errors
+    simbert("convert", "--format", "onnx", source, google, status=2)
 
 
 def test_convert_refuses(tmp_path):
