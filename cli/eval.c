@@ -68,7 +68,7 @@ int sb_command_eval(char **argv, struct sb_error *error)
         "\n"
         "  retrieval    every first text looks for its others among all texts of the file: MRR and recall@k\n"
         "  likelihood   nats a token of the given paraphrase behind its text, and the gap between doing so behind the\n"
-        "               given words and behind the model's own\n"
+        "               given words and behind the model's own; and what it writes greedily and by beam search\n"
         "  paraphrases  sampled (top_k 5): how many are copies, how near and how different the others are\n"
         "docs/eval.md defines them.\n";
     static const char examples[] = "  simbert eval --pairs dev.tsv\n"
@@ -76,6 +76,7 @@ int sb_command_eval(char **argv, struct sb_error *error)
                                    "  simbert eval --pairs dev.tsv --limit 2000 --texts 50 --paraphrases 20\n"
                                    "  simbert eval --pairs dev.tsv --texts 0\n";
     struct settings settings = {.eval = sb_eval_defaults()};
+    settings.eval.decodes = true;
     const struct sb_option options[] = {
         {.name = "pairs",
          .type = SB_OPTION_LIST,

@@ -29,6 +29,7 @@ struct sb_eval_options {
     double threshold; /* of the accuracy that is reported beside the best one */
     size_t texts;     /* whose likelihood and paraphrases are measured, a sample likewise; 0: none */
     int paraphrases;  /* of each; 0: none */
+    bool decodes;     /* also what is written greedily and by beam search to each of these texts */
     size_t seed;
     struct sb_data_file form; /* format, columns and score range of the file; zero: found out from its lines */
     bool tolerant;    /* bad lines are left out; otherwise they are an error: figures of a part would pass for those of all */
@@ -55,6 +56,13 @@ struct sb_eval_paraphrases {
     double distinct[2];               /* distinct-1, -2: means over the texts of which something was kept */
 };
 
+/* What is written without sampling, against the given paraphrase. */
+struct sb_eval_decoding {
+    double f1;     /* of pairs of neighbouring characters, mean over the texts */
+    double ended;  /* share that ended before it was cut off */
+    double copies; /* share that is the text itself */
+};
+
 struct sb_eval_result {
     const char *path; /* borrowed from the caller */
     enum sb_data_kind kind;
@@ -64,6 +72,8 @@ struct sb_eval_result {
     struct sb_eval_retrieval retrieval;
     size_t likelihood_pairs;
     struct sb_likelihood likelihood;
+    bool decoded;
+    struct sb_eval_decoding greedy, beam; /* of the same texts as the likelihood */
     struct sb_eval_paraphrases paraphrases;
 };
 

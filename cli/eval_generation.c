@@ -4,6 +4,7 @@
  */
 #include "cli/eval.h"
 #include "cli/progress.h"
+#include "cli/study.h"
 #include "model/paraphrase.h"
 
 #include <stdlib.h>
@@ -190,6 +191,20 @@ static enum sb_status take_sample(struct generation *g, struct sb_error *error)
     return SB_OK;
 }
 
+static enum sb_status measure_decoding(struct sb_eval_result *result, const struct sb_eval_data *eval,
+                                       struct sb_workers *workers, const struct sb_eval_options *options,
+                                       struct sb_error *error)
+{
+    struct sb_study_measures m = {.count = 0};
+    enum sb_status status = sb_study_measure_decoding(&m, workers, eval, options, error);
+    result->decoded = status == SB_OK;
+    result->greedy = (struct sb_eval_decoding){sb_study_measured(&m, "greedy_f1"), sb_study_measured(&m, "greedy_ended"),
+                                               sb_study_measured(&m, "greedy_copies")};
+    result->beam = (struct sb_eval_decoding){sb_study_measured(&m, "beam_f1"), sb_study_measured(&m, "beam_ended"),
+                                             sb_study_measured(&m, "beam_copies")};
+    return status;
+}
+
 enum sb_status sb_eval_generation(struct sb_eval_result *result, const struct sb_eval_data *eval,
                                   struct sb_workers *workers, const struct sb_eval_options *options,
                                   struct sb_error *error)
@@ -204,6 +219,8 @@ enum sb_status sb_eval_generation(struct sb_eval_result *result, const struct sb
         sb_likelihood_add(&result->likelihood, &g.likelihoods[i]);
     if (status == SB_OK)
         result->likelihood_pairs = g.count;
+    if (status == SB_OK && options->decodes)
+        status = measure_decoding(result, eval, workers, options, error);
     if (status == SB_OK && options->paraphrases > 0) {
         status = run(&g, measure_text, 1, "texts paraphrased", workers, error);
         if (status == SB_OK)

@@ -69,6 +69,15 @@ static void put_likelihood(struct sb_buffer *out, const struct sb_eval_result *r
     sb_buffer_text(out, "}");
 }
 
+static void put_decoding(struct sb_buffer *out, const char *name, const struct sb_eval_decoding *m)
+{
+    sb_buffer_format(out, ",\"%s\":{\"f1\":", name);
+    sb_buffer_float(out, (float)m->f1);
+    put_number(out, "ended", m->ended);
+    put_number(out, "copy_rate", m->copies);
+    sb_buffer_text(out, "}");
+}
+
 static void put_paraphrases(struct sb_buffer *out, const struct sb_eval_paraphrases *m)
 {
     sb_buffer_format(out, ",\"paraphrases\":{\"texts\":%zu,\"written\":%zu,\"kept\":%zu", m->texts, m->written,
@@ -96,6 +105,12 @@ void sb_eval_put_json(struct sb_buffer *out, const struct sb_eval_result *result
         put_retrieval(out, &result->retrieval);
     if (result->likelihood_pairs > 0)
         put_likelihood(out, result);
+    if (result->decoded) {
+        sb_buffer_format(out, ",\"decoding\":{\"texts\":%zu", result->likelihood_pairs);
+        put_decoding(out, "greedy", &result->greedy);
+        put_decoding(out, "beam", &result->beam);
+        sb_buffer_text(out, "}");
+    }
     if (result->paraphrases.texts > 0)
         put_paraphrases(out, &result->paraphrases);
     sb_buffer_text(out, "}\n");
@@ -160,6 +175,17 @@ static void put_likelihood_table(struct sb_buffer *out, const struct sb_eval_res
     put_gap_line(out, "gap behind its guesses", &m->guessed);
 }
 
+static void put_decoding_table(struct sb_buffer *out, const struct sb_eval_result *r)
+{
+    sb_buffer_format(out, " what is written to %zu texts without sampling, against the given paraphrase\n", r->likelihood_pairs);
+    put_line(out, "greedy: F1", r->greedy.f1, 4, "of pairs of neighbouring characters");
+    put_line(out, "greedy: ended", r->greedy.ended, 4, "not cut off");
+    put_line(out, "greedy: copies", r->greedy.copies, 4, "equal to the text");
+    put_line(out, "4 beams: F1", r->beam.f1, 4, "");
+    put_line(out, "4 beams: ended", r->beam.ended, 4, "");
+    put_line(out, "4 beams: copies", r->beam.copies, 4, "");
+}
+
 static void put_paraphrases_table(struct sb_buffer *out, const struct sb_eval_paraphrases *m)
 {
     sb_buffer_format(out, " paraphrases of %zu texts, %zu written, %zu kept\n", m->texts, m->written, m->kept);
@@ -183,6 +209,8 @@ void sb_eval_put_table(struct sb_buffer *out, const struct sb_eval_result *resul
         put_retrieval_table(out, &result->retrieval);
     if (result->likelihood_pairs > 0)
         put_likelihood_table(out, result);
+    if (result->decoded)
+        put_decoding_table(out, result);
     if (result->paraphrases.texts > 0)
         put_paraphrases_table(out, &result->paraphrases);
 }

@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import struct
+from collections import Counter
 
 import pytest
 
@@ -163,11 +164,36 @@ def test_results_depend_on_seed_and_limit_alone(synonyms, pairs):
     assert evaluate(pairs, "--texts", 0, "--limit", 100) == evaluate(pairs, "--texts", 0)
 
 
+def overlap(a, b):
+    """F1 of pairs of neighbouring characters."""
+    a, b = (Counter(zip(text, text[1:])) for text in (a, b))
+    return 2 * sum((a & b).values()) / max(sum(a.values()) + sum(b.values()), 1)
+
+
+def test_what_is_written_greedily_and_by_beams(synonyms):
+    """The figures, from what simbert paraphrase writes."""
+    decoding = evaluate(synonyms, "--texts", 10, "--paraphrases", 0)["decoding"]
+    assert decoding["texts"] == len(SYNONYMS)
+    for name, beams in (("greedy", 1), ("beam", 4)):
+        written = [one["candidates"][0] for one in objects(
+            "paraphrase", "--num-beams", beams, "--n", 1, "--num-candidates", 1, "--no-drop-copies", "--no-rerank",
+            "--max-new-tokens", 40, *(line["text"] for line in SYNONYMS))]
+        texts = [one["text"].rstrip("？?。!！") for one in written]
+        f1 = [overlap(text, line["synonyms"][0]) for text, line in zip(texts, SYNONYMS)]
+        assert decoding[name]["f1"] == pytest.approx(sum(f1) / len(f1), abs=1e-6)
+        copies = [text == line["text"] for text, line in zip(texts, SYNONYMS)]
+        assert decoding[name]["copy_rate"] == pytest.approx(sum(copies) / len(copies))
+        ended = [one["finish_reason"] == "stop" for one in written]
+        assert decoding[name]["ended"] == pytest.approx(sum(ended) / len(ended))
+
+
 def test_table(pairs):
     output, _ = simbert("eval", "--pairs", pairs, "--texts", 2, "--paraphrases", 3)
     result = evaluate(pairs, "--texts", 2, "--paraphrases", 3)
     for name, value in (("Spearman", result["pairs"]["spearman"]), ("AUC", result["pairs"]["auc"]),
                         ("MRR", result["retrieval"]["mrr"]), ("held-out NLL", result["likelihood"]["nll"]),
+                        ("greedy: F1", result["decoding"]["greedy"]["f1"]),
+                        ("4 beams: F1", result["decoding"]["beam"]["f1"]),
                         ("copy rate", result["paraphrases"]["copy_rate"])):
         line, = (line for line in output.splitlines() if line.startswith(f"  {name}"))
         assert f"{value:.4f}" in line
