@@ -17,7 +17,7 @@ const struct sb_study sb_study_attention_variants = {
         "starts.",
     .recipe = "{\"batch_size\": 8, \"dtype\": \"bf16\", \"learning_rate\": 2e-4, "
               "\"objectives\": [{\"name\": \"seq2seq\"}, {\"name\": \"in_batch\"}]}",
-    .steps = 60,
+    .steps = 50,
     .redraws = {"attention.self.query", "attention.self.key"},
     .parts = SB_STUDY_PAIRS | SB_STUDY_LIKELIHOOD,
     .runs = {{.label = "vanilla"},
