@@ -47,7 +47,7 @@ bool sb_attention_has(const struct sb_attention_config *config, enum sb_attentio
 const char *sb_attention_part_name(enum sb_attention_part part);
 
 /* Reads the names of a config's "attention_parts", "+talking" among them. SB_INVALID names the one that is unknown or
- * there twice. */
+   there twice. */
 SB_MUST_CHECK enum sb_status sb_attention_from_names(struct sb_attention_config *config, const char *const *names,
                                                      int count, struct sb_error *error);
 

@@ -69,7 +69,7 @@ struct sb_part_weights {
 void sb_part_weights(struct sb_part_weights *weights, const struct sb_attending *a);
 
 /* The call of a part for a head and for queries [first, first + queries). strips: SB_SCORER_STRIPS of them, one behind
- * the other. */
+   the other. */
 struct sb_scorer_call sb_scorer_call_of(const struct sb_attending *a, int part, size_t head, size_t first_query,
                                         size_t queries, float *strips);
 /* J[queries, keys] of a head, of these queries. spare: as large, used when there are several parts. */
