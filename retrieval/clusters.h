@@ -26,9 +26,9 @@ struct sb_clusters {
 };
 
 /* Agglomerative, average linkage: as long as two clusters have a mean cosine between their members of min_score or
-   more, the most similar two are joined. Every vector is in a cluster, be it alone. Exact, by nearest-neighbour chains
-   (Murtagh, "A survey of recent advances in hierarchical clustering algorithms", 1983), within what pairs of min_score
-   or more connect. Time: as sb_duplicates_find, and the square of the largest connected part. */
+   more, the most similar two are joined. Every vector is in a cluster, be it alone. Exact, by reciprocal nearest
+   neighbours (Murtagh, "A survey of recent advances in hierarchical clustering algorithms", 1983). Time: as
+   sb_duplicates_find, and so many rounds of comparing what has changed with all that is left, each at most as long. */
 SB_MUST_CHECK enum sb_status sb_clusters_agglomerate(struct sb_clusters *clusters, const struct sb_mining *set,
                                                      double min_score, struct sb_error *error);
 

@@ -43,22 +43,20 @@ static void add(struct best *best, size_t limit, struct sb_duplicate pair)
         keep_best(best, limit);
 }
 
-static void look_at(void *context, size_t a, size_t b, const struct sb_cosines *cosines, int worker)
+static void look_at(void *context, const struct sb_mining_block *block, int worker)
 {
     struct search *s = context;
     struct best *best = &s->best[worker];
-    size_t rows = sb_mining_block_rows(s->set, a), columns = sb_mining_block_rows(s->set, b);
-    for (size_t i = 0; i < rows; i++) {
-        const float *scores = cosines->scores + i * cosines->packed.out;
-        size_t end = a == b ? i : columns; /* each pair of a block once */
+    for (size_t i = 0; i < block->rows; i++) {
+        const float *scores = block->scores + i * block->stride;
+        size_t end = sb_mining_row_pairs(block, i);
         for (size_t j = 0; j < end; j++) {
             if (scores[j] < s->min_score)
                 continue;
             best->total++;
             if (scores[j] >= best->low)
                 add(best, s->limit,
-                    (struct sb_duplicate){(uint32_t)(b * SB_MINING_BLOCK + j), (uint32_t)(a * SB_MINING_BLOCK + i),
-                                          scores[j]});
+                    (struct sb_duplicate){(uint32_t)(block->column + j), (uint32_t)(block->row + i), scores[j]});
         }
     }
 }
@@ -91,7 +89,7 @@ enum sb_status sb_duplicates_find(struct sb_duplicates *found, const struct sb_m
     if (!s.best || status != SB_OK)
         status = sb_fail(error, SB_NO_MEMORY, "no memory for %zu pairs", limit);
     if (status == SB_OK)
-        status = sb_mining_all_pairs(set, look_at, &s, error);
+        status = sb_mining_pairs(set, set->count, look_at, &s, error);
     if (status == SB_OK) {
         merge(&s, threads);
         *found = (struct sb_duplicates){s.best[0].pairs, s.best[0].count, s.best[0].total};

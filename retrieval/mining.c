@@ -54,44 +54,49 @@ size_t sb_mining_block_rows(const struct sb_mining *set, size_t block)
     return left < SB_MINING_BLOCK ? left : SB_MINING_BLOCK;
 }
 
-struct all_pairs {
+struct pairs {
     const struct sb_mining *set;
-    void (*body)(void *context, size_t a, size_t b, const struct sb_cosines *cosines, int worker);
+    size_t first;
+    void (*body)(void *context, const struct sb_mining_block *block, int worker);
     void *context;
     struct sb_cosines *cosines; /* [threads] */
-    size_t blocks;
     atomic_bool stopped;
 };
 
-/* Block b against itself and all behind it. The long ones come first, so that the threads end together. */
+/* Block b of the first against itself and all behind it. The long ones come first, so that the threads end together. */
 static void compare_block(void *context, size_t b, int worker)
 {
-    struct all_pairs *p = context;
+    struct pairs *p = context;
+    const struct sb_mining *set = p->set;
     struct sb_cosines *cosines = &p->cosines[worker];
-    sb_cosines_with(cosines, p->set, p->set->vectors + b * SB_MINING_BLOCK * p->set->dimensions,
-                    sb_mining_block_rows(p->set, b));
-    for (size_t a = b; a < p->blocks && !atomic_load(&p->stopped); a++) {
-        if (sb_mining_stops(p->set))
+    struct sb_mining_block block = {.scores = cosines->scores, .column = b * SB_MINING_BLOCK, .stride = cosines->packed.out};
+    size_t left = p->first - block.column;
+    block.columns = left < SB_MINING_BLOCK ? left : SB_MINING_BLOCK;
+    sb_cosines_with(cosines, set, set->vectors + block.column * set->dimensions, block.columns);
+    for (size_t a = b; a * SB_MINING_BLOCK < set->count && !atomic_load(&p->stopped); a++) {
+        if (sb_mining_stops(set))
             atomic_store(&p->stopped, true);
-        sb_cosines_of(cosines, p->set, a * SB_MINING_BLOCK, sb_mining_block_rows(p->set, a));
-        p->body(p->context, a, b, cosines, worker);
+        block.row = a * SB_MINING_BLOCK;
+        block.rows = sb_mining_block_rows(set, a);
+        sb_cosines_of(cosines, set, block.row, block.rows);
+        p->body(p->context, &block, worker);
     }
 }
 
-enum sb_status sb_mining_all_pairs(const struct sb_mining *set,
-                                   void (*body)(void *context, size_t a, size_t b, const struct sb_cosines *cosines,
-                                                int worker),
-                                   void *context, struct sb_error *error)
+enum sb_status sb_mining_pairs(const struct sb_mining *set, size_t first,
+                               void (*body)(void *context, const struct sb_mining_block *block, int worker),
+                               void *context, struct sb_error *error)
 {
-    size_t threads = (size_t)sb_pool_threads(set->pool);
-    struct all_pairs p = {
-        .set = set, .body = body, .context = context, .blocks = (set->count + SB_MINING_BLOCK - 1) / SB_MINING_BLOCK};
+    size_t threads = (size_t)sb_pool_threads(set->pool), columns = first < SB_MINING_BLOCK ? first : SB_MINING_BLOCK;
+    struct pairs p = {.set = set, .first = first, .body = body, .context = context};
+    if (first == 0)
+        return SB_OK;
     p.cosines = calloc(threads, sizeof *p.cosines);
     bool good = p.cosines != NULL;
     for (size_t i = 0; i < threads && good; i++)
-        good = sb_cosines_init(&p.cosines[i], set, SB_MINING_BLOCK);
+        good = sb_cosines_init(&p.cosines[i], set, columns);
     if (good)
-        sb_pool_run(set->pool, p.blocks, compare_block, &p);
+        sb_pool_run(set->pool, (first + SB_MINING_BLOCK - 1) / SB_MINING_BLOCK, compare_block, &p);
     for (size_t i = 0; i < threads && p.cosines; i++)
         sb_cosines_free(&p.cosines[i]);
     free(p.cosines);

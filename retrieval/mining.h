@@ -53,12 +53,26 @@ void sb_cosines_of(struct sb_cosines *cosines, const struct sb_mining *set, size
 bool sb_mining_stops(const struct sb_mining *set);
 SB_MUST_CHECK enum sb_status sb_mining_cancelled(struct sb_error *error);
 
-/* Calls body for every pair of blocks of the set, a >= b in their order, with their cosines: vectors
-   [a * SB_MINING_BLOCK, ...) down, those of b across. body may be called by several threads at once. */
-SB_MUST_CHECK enum sb_status sb_mining_all_pairs(const struct sb_mining *set,
-                                                 void (*body)(void *context, size_t a, size_t b,
-                                                              const struct sb_cosines *cosines, int worker),
-                                                 void *context, struct sb_error *error);
+/* Cosines of vectors [row, row + rows) with [column, column + columns): that of row + i and column + j is
+   scores[i * stride + j]. */
+struct sb_mining_block {
+    const float *scores;
+    size_t row, rows, column, columns, stride;
+};
+
+/* The pairs of row + i are those with its first so many columns: no vector is paired with itself, and no two twice. */
+static inline size_t sb_mining_row_pairs(const struct sb_mining_block *block, size_t i)
+{
+    size_t before = block->row + i - block->column;
+    return before < block->columns ? before : block->columns;
+}
+
+/* Calls body with blocks that hold every pair of the set of which at least one is among the first `first` vectors.
+   body may be called by several threads at once. */
+SB_MUST_CHECK enum sb_status sb_mining_pairs(const struct sb_mining *set, size_t first,
+                                             void (*body)(void *context, const struct sb_mining_block *block,
+                                                          int worker),
+                                             void *context, struct sb_error *error);
 
 /* Vectors of block b. */
 size_t sb_mining_block_rows(const struct sb_mining *set, size_t block);
