@@ -64,7 +64,7 @@ static void put_cell(struct sb_buffer *out, double mean, double spread, int deci
     const char *mark = differs ? "**" : "";
     if (isnan(mean))
         sb_buffer_text(out, " |");
-    else if (isnan(spread) || spread == 0)
+    else if (isnan(spread) || spread <= 1e-9 * fabs(mean))
         sb_buffer_format(out, " %s%.*f%s |", mark, decimals, mean, mark);
     else
         sb_buffer_format(out, " %s%.*f%s ± %.*f |", mark, decimals, mean, mark, decimals, spread);
