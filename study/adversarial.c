@@ -13,7 +13,7 @@ const struct sb_study sb_study_adversarial = {
         "defaults.",
     .recipe = "{\"batch_size\": 8, \"dtype\": \"bf16\", \"learning_rate\": 1e-4, "
               "\"objectives\": [{\"name\": \"seq2seq\"}, {\"name\": \"in_batch\"}]}",
-    .steps = 60,
+    .steps = 40,
     .parts = SB_STUDY_PAIRS | SB_STUDY_LIKELIHOOD,
     .runs = {{.label = "none"},
              {.label = "FGM", .recipe = "{\"adversarial\": {\"method\": \"fgm\"}}"},
