@@ -11,7 +11,6 @@
 #include <string.h>
 
 enum {
-    BYTES_MAX = 64 << 20,
     THINGS_MAX = 1 << 20, /* values, items, stack, marks and memo each; a large BERT needs some ten thousand */
     TEXT_MAX = 4096,      /* bytes of a string or of a global's name */
 };
@@ -423,8 +422,8 @@ enum sb_status sb_pickle_read(struct sb_pickle *pickle, const char *file, const 
                               const struct sb_pickle_global *allowed, size_t allowed_count, struct sb_error *error)
 {
     *pickle = (struct sb_pickle){0};
-    if (size > BYTES_MAX)
-        return sb_fail(error, SB_LIMIT, "%s: the pickle has %zu bytes, more than %d", file, size, BYTES_MAX);
+    if (size > SB_PICKLE_MAX_BYTES)
+        return sb_fail(error, SB_LIMIT, "%s: the pickle has %zu bytes, more than %d", file, size, SB_PICKLE_MAX_BYTES);
     struct machine m = {.pickle = pickle,
                         .file = file,
                         .data = data,
@@ -435,6 +434,7 @@ enum sb_status sb_pickle_read(struct sb_pickle *pickle, const char *file, const 
     enum sb_status status = SB_OK;
     while (status == SB_OK && !m.stopped)
         status = m.at < size ? step(&m) : fail(&m, "it ends without a STOP");
+    pickle->size = m.at;
     free(m.stack);
     free(m.marks);
     free(m.memo);

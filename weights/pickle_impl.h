@@ -74,7 +74,10 @@ struct sb_pickle {
     struct sb_pickle_item *items;
     size_t value_count, value_capacity, item_count, item_capacity;
     int32_t root;
+    size_t size; /* bytes up to the end of its last opcode; what follows is not looked at */
 };
+
+enum { SB_PICKLE_MAX_BYTES = 64 << 20 };
 
 /* The pickle's bytes must live as long as its strings are read. `file` names it in errors. */
 SB_MUST_CHECK enum sb_status sb_pickle_read(struct sb_pickle *pickle, const char *file, const void *data, size_t size,

@@ -5,12 +5,12 @@
  *     NAME/data/KEY   the bytes of storage KEY; several tensors may be views of one
  *     NAME/byteorder  "little"
  *
- * A storage in the pickle is the persistent id ("storage", torch.FloatStorage, KEY, "cpu", elements).
+ * A storage in the pickle is the persistent id ("storage", torch.FloatStorage, KEY, "cpu", elements). Older files hold the same in
+ * another order: weights/pytorch_legacy.c.
  */
 #include "weights/checkpoint_impl.h"
 
-#include "weights/pickle_impl.h"
-#include "weights/zip_impl.h"
+#include "weights/pytorch_impl.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,53 +33,26 @@ static const struct sb_pickle_global allowed[] = {
     {"torch", "BoolStorage", SB_PICKLE_IS_TYPE},
 };
 
-static const struct storage_type {
-    const char *name;
-    enum sb_dtype dtype;
-    size_t size;
-} storage_types[] = {
-    {"FloatStorage", SB_F32, 4},        {"HalfStorage", SB_F16, 2}, {"BFloat16Storage", SB_BF16, 2},
-    {"DoubleStorage", SB_F64, 8},       {"LongStorage", SB_I64, 8}, {"IntStorage", SB_I32, 4},
-    {"CharStorage", SB_I8, 1},          {"ByteStorage", SB_U8, 1},  {"ShortStorage", SB_DTYPE_OTHER, 2},
-    {"BoolStorage", SB_DTYPE_OTHER, 1},
-};
-
 struct reader {
     struct sb_checkpoint *checkpoint;
     const char *file;
     size_t file_size;
-    struct sb_zip zip;
+    struct sb_zip zip; /* or the storages of an older file, by key */
     struct sb_pickle pickle;
     char root[256]; /* "NAME/" */
-    size_t copied;  /* bytes of tensors that had to be made row-major */
+    bool is_legacy;
+    size_t copied; /* bytes of tensors that had to be made row-major */
 };
 
 struct storage {
     const struct sb_zip_entry *entry;
-    const struct storage_type *type;
+    const struct sb_storage_type *type;
     size_t elements;
 };
 
 static const struct sb_pickle_value *value_at(const struct reader *r, int32_t index)
 {
     return &r->pickle.values[index];
-}
-
-/* Copies the indices of the first `room` items of a tuple; returns how many the tuple has. Not a tuple: 0. */
-static size_t tuple_items(int32_t *items, size_t room, const struct reader *r, const struct sb_pickle_value *tuple)
-{
-    size_t n = 0;
-    if (tuple->kind != SB_PICKLE_TUPLE)
-        return 0;
-    for (int32_t i = tuple->first; i != SB_PICKLE_NOTHING && n < room; i = r->pickle.items[i].next)
-        items[n++] = r->pickle.items[i].value;
-    return tuple->count;
-}
-
-static bool is_text(const struct sb_pickle_value *value, const char *text)
-{
-    return value->kind == SB_PICKLE_STRING && value->size == strlen(text) &&
-           memcmp(value->text, text, value->size) == 0;
 }
 
 static bool is_call(const struct sb_pickle_value *value, const char *function)
@@ -94,7 +67,7 @@ static bool read_sizes(size_t *sizes, int *rank, const struct reader *r, int32_t
     const struct sb_pickle_value *tuple = value_at(r, index);
     if (tuple->kind != SB_PICKLE_TUPLE || tuple->count > SB_MAX_RANK)
         return false;
-    *rank = (int)tuple_items(items, SB_MAX_RANK, r, tuple);
+    *rank = (int)sb_tuple_items(items, SB_MAX_RANK, &r->pickle, tuple);
     for (int i = 0; i < *rank; i++) {
         const struct sb_pickle_value *size = value_at(r, items[i]);
         if (size->kind != SB_PICKLE_INT || size->integer < 0)
@@ -107,33 +80,19 @@ static bool read_sizes(size_t *sizes, int *rank, const struct reader *r, int32_t
 static enum sb_status read_storage(struct storage *storage, const struct reader *r, const char *name, int32_t index,
                                    struct sb_error *error)
 {
-    int32_t id[5];
-    const struct sb_pickle_value *value = value_at(r, index);
-    size_t count = value->kind == SB_PICKLE_PERSISTENT ? tuple_items(id, 5, r, value_at(r, value->argument)) : 0;
-    if (count < 5 || !is_text(value_at(r, id[0]), "storage") || value_at(r, id[1])->kind != SB_PICKLE_GLOBAL ||
-        value_at(r, id[2])->kind != SB_PICKLE_STRING || value_at(r, id[4])->kind != SB_PICKLE_INT ||
-        value_at(r, id[4])->integer < 0)
+    struct sb_storage_id id;
+    char entry_name[sizeof r->root + SB_STORAGE_KEY_MAX + 8];
+    if (!sb_storage_id(&id, &r->pickle, value_at(r, index)))
         return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" has no storage", r->file, name);
-    const char *type_name = value_at(r, id[1])->global->name;
-    *storage = (struct storage){.elements = (size_t)value_at(r, id[4])->integer};
-    for (size_t i = 0; i < sizeof storage_types / sizeof *storage_types; i++)
-        if (strcmp(type_name, storage_types[i].name) == 0)
-            storage->type = &storage_types[i];
-    if (!storage->type)
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" has the storage type %s", r->file, name, type_name);
-    const struct sb_pickle_value *key = value_at(r, id[2]);
-    char entry_name[sizeof r->root + 64];
-    if (key->size > 40)
-        return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" has a storage key of %zu bytes", r->file, name, key->size);
-    snprintf(entry_name, sizeof entry_name, "%sdata/%.*s", r->root, (int)key->size, key->text);
-    storage->entry = sb_zip_find(&r->zip, entry_name);
+    snprintf(entry_name, sizeof entry_name, "%s%s%.*s", r->root, r->is_legacy ? "" : "data/", (int)id.key_size, id.key);
+    *storage = (struct storage){.entry = sb_zip_find(&r->zip, entry_name), .type = id.type, .elements = id.elements};
     if (!storage->entry)
         return sb_fail(error, SB_CORRUPT, "%s: tensor \"%s\" is stored in %s, which is not there", r->file, name,
                        entry_name);
     size_t bytes;
     if (__builtin_mul_overflow(storage->elements, storage->type->size, &bytes) || bytes != storage->entry->size)
         return sb_fail(error, SB_CORRUPT, "%s: %s has %zu bytes, but tensor \"%s\" claims %zu elements of %s", r->file,
-                       entry_name, storage->entry->size, name, storage->elements, type_name);
+                       entry_name, storage->entry->size, name, storage->elements, storage->type->name);
     return SB_OK;
 }
 
@@ -206,7 +165,7 @@ static enum sb_status add_tensor(struct reader *r, const char *name, const struc
     size_t strides[SB_MAX_RANK];
     int stride_count;
     int32_t items[7];
-    size_t count = tuple_items(items, 7, r, arguments);
+    size_t count = sb_tuple_items(items, 7, &r->pickle, arguments);
     if (count < 6 || count > 7 || value_at(r, items[1])->kind != SB_PICKLE_INT || value_at(r, items[1])->integer < 0 ||
         !read_sizes(tensor.shape, &tensor.rank, r, items[2]) || !read_sizes(strides, &stride_count, r, items[3]) ||
         tensor.rank != stride_count)
@@ -226,8 +185,8 @@ static enum sb_status add_tensor(struct reader *r, const char *name, const struc
     tensor.data = storage.entry->data + (tensor.count ? offset * storage.type->size : 0);
     if (!is_row_major(&tensor, strides))
         status = make_row_major(r, &tensor, strides, storage.type->size, error);
-    const struct sb_checksum checksum = {SB_CHECKSUM_CRC32, storage.entry->crc32, storage.entry->data,
-                                         storage.entry->size};
+    const struct sb_checksum checksum = {r->is_legacy ? SB_CHECKSUM_NONE : SB_CHECKSUM_CRC32, storage.entry->crc32,
+                                         storage.entry->data, storage.entry->size};
     if (status == SB_OK)
         status = sb_checkpoint_add(r->checkpoint, r->file, &tensor, &checksum, error);
     return status;
@@ -239,7 +198,7 @@ static enum sb_status add_value(struct reader *r, const struct sb_pickle_item *i
     const struct sb_pickle_value *key = value_at(r, item->key), *value = value_at(r, item->value);
     char name[SB_MAX_TENSOR_NAME + 1];
     int32_t first = SB_PICKLE_NOTHING;
-    if (is_call(value, "_rebuild_parameter") && tuple_items(&first, 1, r, value_at(r, value->argument)) > 0)
+    if (is_call(value, "_rebuild_parameter") && sb_tuple_items(&first, 1, &r->pickle, value_at(r, value->argument)) > 0)
         value = value_at(r, first);
     if (!is_call(value, "_rebuild_tensor_v2"))
         return SB_OK;
@@ -272,11 +231,14 @@ static enum sb_status find_pickle(const struct sb_zip_entry **entry, struct read
     return *entry ? SB_OK : sb_fail(error, SB_CORRUPT, "%s holds no data.pkl: torch.save did not write it", r->file);
 }
 
-static enum sb_status read_state(struct reader *r, struct sb_error *error)
+/* Finds the dictionary of a zip file. */
+static enum sb_status read_zip(struct reader *r, const void *data, size_t size, struct sb_error *error)
 {
     const struct sb_zip_entry *pickle, *byteorder;
     char name[sizeof r->root + 16];
-    enum sb_status status = find_pickle(&pickle, r, error);
+    enum sb_status status = sb_zip_read(&r->zip, r->file, data, size, error);
+    if (status == SB_OK)
+        status = find_pickle(&pickle, r, error);
     if (status != SB_OK)
         return status;
     snprintf(name, sizeof name, "%sbyteorder", r->root);
@@ -284,10 +246,13 @@ static enum sb_status read_state(struct reader *r, struct sb_error *error)
     if (byteorder && (byteorder->size != 6 || memcmp(byteorder->data, "little", 6) != 0))
         return sb_fail(error, SB_UNSUPPORTED, "%s was written on a machine whose byte order is not little-endian",
                        r->file);
-    status = sb_pickle_read(&r->pickle, r->file, pickle->data, pickle->size, allowed, sizeof allowed / sizeof *allowed,
-                            error);
-    if (status != SB_OK)
-        return status;
+    return sb_pickle_read(&r->pickle, r->file, pickle->data, pickle->size, allowed, sizeof allowed / sizeof *allowed,
+                          error);
+}
+
+static enum sb_status add_state(struct reader *r, struct sb_error *error)
+{
+    enum sb_status status = SB_OK;
     const struct sb_pickle_value *state = value_at(r, r->pickle.root);
     if (state->kind != SB_PICKLE_DICT)
         return sb_fail(error, SB_UNSUPPORTED,
@@ -303,10 +268,13 @@ static enum sb_status read_state(struct reader *r, struct sb_error *error)
 enum sb_status sb_pytorch_read(struct sb_checkpoint *checkpoint, const char *file, const void *data, size_t size,
                                struct sb_error *error)
 {
-    struct reader r = {.checkpoint = checkpoint, .file = file, .file_size = size};
-    enum sb_status status = sb_zip_read(&r.zip, file, data, size, error);
+    struct reader r = {
+        .checkpoint = checkpoint, .file = file, .file_size = size, .is_legacy = sb_pytorch_is_legacy(data, size)};
+    enum sb_status status = r.is_legacy ? sb_pytorch_read_legacy(&r.pickle, &r.zip, file, data, size, allowed,
+                                                                 sizeof allowed / sizeof *allowed, error)
+                                        : read_zip(&r, data, size, error);
     if (status == SB_OK)
-        status = read_state(&r, error);
+        status = add_state(&r, error);
     sb_pickle_free(&r.pickle);
     sb_zip_free(&r.zip);
     return status;

@@ -70,8 +70,7 @@ static enum sb_status find_directory(struct directory *directory, const char *fi
     const uint8_t *end = find_end(data, size);
     if (!end)
         return sb_fail(error, SB_CORRUPT,
-                       "%s does not end like a zip file: it is truncated, or was written by PyTorch before 1.6 "
-                       "(load and save it with a newer one)",
+                       "%s does not end like a zip file: it is truncated, or torch.save did not write it",
                        file);
     bool has_record64;
     struct directory here = {sb_load_u32(end + 16), sb_load_u32(end + 12), sb_load_u16(end + 10)};
@@ -200,6 +199,17 @@ static int compare_entries(const void *a, const void *b)
     return order ? order : first->name_size < second->name_size ? -1 : first->name_size > second->name_size;
 }
 
+enum sb_status sb_zip_sort(struct sb_zip *zip, const char *file, struct sb_error *error)
+{
+    if (zip->count > 1)
+        qsort(zip->entries, zip->count, sizeof *zip->entries, compare_entries);
+    for (size_t i = 1; i < zip->count; i++)
+        if (compare_entries(&zip->entries[i - 1], &zip->entries[i]) == 0)
+            return sb_fail(error, SB_CORRUPT, "%s: entry %.*s occurs twice", file, (int)zip->entries[i].name_size,
+                           zip->entries[i].name);
+    return SB_OK;
+}
+
 enum sb_status sb_zip_read(struct sb_zip *zip, const char *file, const void *data, size_t size, struct sb_error *error)
 {
     struct directory directory = {0};
@@ -213,12 +223,8 @@ enum sb_status sb_zip_read(struct sb_zip *zip, const char *file, const void *dat
         return sb_fail(error, SB_NO_MEMORY, "%s: no memory for %" PRIu64 " entries", file, directory.count);
     for (; zip->count < directory.count && status == SB_OK; zip->count++)
         status = read_entry(&zip->entries[zip->count], file, data, &directory, &at, error);
-    if (status == SB_OK && zip->count > 1)
-        qsort(zip->entries, zip->count, sizeof *zip->entries, compare_entries);
-    for (size_t i = 1; i < zip->count && status == SB_OK; i++)
-        if (compare_entries(&zip->entries[i - 1], &zip->entries[i]) == 0)
-            status = sb_fail(error, SB_CORRUPT, "%s: entry %.*s occurs twice", file, (int)zip->entries[i].name_size,
-                             zip->entries[i].name);
+    if (status == SB_OK)
+        status = sb_zip_sort(zip, file, error);
     if (status != SB_OK)
         sb_zip_free(zip);
     return status;

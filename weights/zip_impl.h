@@ -31,6 +31,9 @@ SB_MUST_CHECK enum sb_status sb_zip_read(struct sb_zip *zip, const char *file, c
                                          struct sb_error *error);
 void sb_zip_free(struct sb_zip *zip);
 
+/* Sorts entries by name, and refuses a name that occurs twice. */
+SB_MUST_CHECK enum sb_status sb_zip_sort(struct sb_zip *zip, const char *file, struct sb_error *error);
+
 /* NULL if there is none. */
 const struct sb_zip_entry *sb_zip_find(const struct sb_zip *zip, const char *name);
 
