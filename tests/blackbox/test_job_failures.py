@@ -49,7 +49,8 @@ def small_disk(tmp_path, monkeypatch):
     """A server whose data directory is a file system of 12 MB, in a mount namespace of its own; and that directory's path."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    probe = subprocess.run(["unshare", "-Urm", "mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], capture_output=True)
+    probe = subprocess.run(["unshare", "-Urm", "mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)],
+                           capture_output=True)
     if probe.returncode != 0:
         pytest.skip("mounting needs user namespaces")
     limited = tmp_path / "limited"

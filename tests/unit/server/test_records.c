@@ -43,7 +43,8 @@ static void reopen(void)
 /* A job "ftjob-<name>" on the file "file-<name>". */
 static void add(const char *name)
 {
-    static char json[] = "{}", method[] = "{\"type\":\"supervised\"}", metadata[] = "{\"team\":\"a\"}", recipe[] = "{\"steps\":2}";
+    static char json[] = "{}", method[] = "{\"type\":\"supervised\"}", metadata[] = "{\"team\":\"a\"}",
+                recipe[] = "{\"steps\":2}";
     struct sb_error error;
     struct sb_job_record job = {.status = SB_JOB_VALIDATING,
                                 .model = "base",
@@ -298,14 +299,14 @@ START_TEST(everything_is_there_after_a_restart)
     struct sb_job_record job = job_of("ftjob-a");
     int64_t key = job.key;
     sb_job_record_clear(&job);
-    for (int step = 2; step <= 6; step += 2)
-        must(sb_records_add_checkpoint(records, key, &(struct sb_checkpoint_record){.step = step, .path = "p", .metrics = "{}"},
-                                       &error),
-             &error);
-    /* It went on from step 4 and came to 6 once more. */
-    must(sb_records_add_checkpoint(records, key,
-                                   &(struct sb_checkpoint_record){.step = 6, .path = "q", .metrics = "{\"a\":1}"}, &error),
-         &error);
+    static const struct sb_checkpoint_record checkpoints[] = {
+        {.step = 2, .path = "p", .metrics = "{}"},
+        {.step = 4, .path = "p", .metrics = "{}"},
+        {.step = 6, .path = "p", .metrics = "{}"},
+        {.step = 6, .path = "q", .metrics = "{\"a\":1}"}, /* it went on from step 4 and came to 6 once more */
+    };
+    for (int i = 0; i < 4; i++)
+        must(sb_records_add_checkpoint(records, key, &checkpoints[i], &error), &error);
     must(sb_records_set_alias(records, "prod", "base", &error), &error);
     must(sb_records_set_alias(records, "prod", "ft:base:a", &error), &error);
     reopen();
@@ -359,10 +360,15 @@ START_TEST(a_restart_goes_on_and_cleans_up)
         const char *name;
         enum sb_job_status status, after;
         bool keeps_model, keeps_checkpoint; /* in the job's folder */
-    } jobs[] = {{"r", SB_JOB_RUNNING, SB_JOB_QUEUED, true, true},     {"q", SB_JOB_QUEUED, SB_JOB_QUEUED, true, true},
-                {"p", SB_JOB_PAUSED, SB_JOB_PAUSED, true, true},      {"f", SB_JOB_FAILED, SB_JOB_FAILED, true, true},
-                {"s", SB_JOB_SUCCEEDED, SB_JOB_SUCCEEDED, false, false}, {"c", SB_JOB_CANCELLED, SB_JOB_CANCELLED, false, false},
-                {"v", SB_JOB_VALIDATING, SB_JOB_VALIDATING, true, true}};
+    } jobs[] = {
+        {"r", SB_JOB_RUNNING, SB_JOB_QUEUED, true, true},
+        {"q", SB_JOB_QUEUED, SB_JOB_QUEUED, true, true},
+        {"p", SB_JOB_PAUSED, SB_JOB_PAUSED, true, true},
+        {"f", SB_JOB_FAILED, SB_JOB_FAILED, true, true},
+        {"s", SB_JOB_SUCCEEDED, SB_JOB_SUCCEEDED, false, false},
+        {"c", SB_JOB_CANCELLED, SB_JOB_CANCELLED, false, false},
+        {"v", SB_JOB_VALIDATING, SB_JOB_VALIDATING, true, true},
+    };
     enum { JOBS = sizeof jobs / sizeof *jobs };
     char path[2][80];
     for (int i = 0; i < JOBS; i++) {
@@ -446,8 +452,15 @@ START_TEST(ids_are_keys_and_back)
     sb_records_key_id(id, "ftevent-", 161);
     ck_assert_str_eq(id, "ftevent-00000000000000a1");
     ck_assert_int_eq(sb_records_key_of(id, "ftevent-"), 161);
-    static const char *const wrong[] = {"", "ftevent-", "ftevent-a1", "ftevent-00000000000000A1", "ftckpt-00000000000000a1",
-                                        "ftevent-00000000000000a1x", "ftevent--0000000000000a1"};
+    static const char *const wrong[] = {
+        "",
+        "ftevent-",
+        "ftevent-a1",
+        "ftevent-00000000000000A1",
+        "ftckpt-00000000000000a1",
+        "ftevent-00000000000000a1x",
+        "ftevent--0000000000000a1",
+    };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         ck_assert_int_eq(sb_records_key_of(wrong[i], "ftevent-"), 0);
     sb_records_new_id(id, "ftjob-");

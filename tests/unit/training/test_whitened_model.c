@@ -68,8 +68,8 @@ static const char *make_model(const struct variant *v)
     char text[200];
     snprintf(text, sizeof text, "{\"pooling_mode\": \"%s\"}", v->pooling);
     scratch_text("model/1_Pooling/config.json", text);
-    snprintf(text, sizeof text, "[{\"path\": \"\", \"type\": \"Transformer\"}, {\"path\": \"1_Pooling\", \"type\": \"Pooling\"}%s]",
-             v->normalize ? ", {\"path\": \"n\", \"type\": \"Normalize\"}" : "");
+    snprintf(text, sizeof text,
+             "[{\"path\": \"\", \"type\": \"Transformer\"}, {\"path\": \"1_Pooling\", \"type\": \"Pooling\"}%s]", v->normalize ? ", {\"path\": \"n\", \"type\": \"Normalize\"}" : "");
     scratch_text("model/modules.json", text);
     return dir;
 }
@@ -123,8 +123,8 @@ static void check_model(const char *dir, const struct sb_whitening *w, const flo
     ck_assert_uint_eq((size_t)sb_model_dimensions(model), v->dimensions);
     must(sb_session_new(&session, model, NULL, &error), &error);
     for (int i = 0; i < TEXTS; i++) {
-        must(sb_tokenizer_encode(sb_model_tokenizer(model), &encoding, text_of(i), strlen(text_of(i)), NULL, 0, 64, &error),
-             &error);
+        const char *text = text_of(i);
+        must(sb_tokenizer_encode(sb_model_tokenizer(model), &encoding, text, strlen(text), NULL, 0, 64, &error), &error);
         struct sb_row row = {
             .ids = encoding.ids, .length = encoding.length, .prefix = encoding.length, .want = SB_WANT_VECTOR};
         must(sb_session_forward(session, &row, 1, &error), &error);
@@ -168,7 +168,7 @@ START_TEST(samples_are_bounded_and_shared)
     const struct sb_data *const both[] = {data, data};
     const char *dir = make_model(&variants[1]);
     struct sb_whiten_options options = {.dimensions = 8, .sentences = 8, .max_length = 64};
-    ck_assert_int_eq(sb_whiten_model(dir, both, 2, &options, NULL, &error), SB_INVALID); /* 8 vectors span 7 dimensions */
+    ck_assert_int_eq(sb_whiten_model(dir, both, 2, &options, NULL, &error), SB_INVALID);
     ck_assert_msg(strstr(error.message, "the 8 vectors span"), "%s", error.message);
     options.sentences = 9;
     options.seed = 3;
