@@ -69,7 +69,8 @@ static const char *make_model(const struct variant *v)
     snprintf(text, sizeof text, "{\"pooling_mode\": \"%s\"}", v->pooling);
     scratch_text("model/1_Pooling/config.json", text);
     snprintf(text, sizeof text,
-             "[{\"path\": \"\", \"type\": \"Transformer\"}, {\"path\": \"1_Pooling\", \"type\": \"Pooling\"}%s]", v->normalize ? ", {\"path\": \"n\", \"type\": \"Normalize\"}" : "");
+             "[{\"path\": \"\", \"type\": \"Transformer\"}, {\"path\": \"1_Pooling\", \"type\": \"Pooling\"}%s]",
+             v->normalize ? ", {\"path\": \"n\", \"type\": \"Normalize\"}" : "");
     scratch_text("model/modules.json", text);
     return dir;
 }
