@@ -45,7 +45,7 @@ static enum sb_status tell(void *context, const char *message, struct sb_error *
 {
     struct study_run *run = context;
     int64_t now = sb_now_ns(), every = run->is_terminal ? TERMINAL_EVERY_NS : LINES_EVERY_NS;
-    if (stop_asked)
+    if (stop_asked) /* SB_CANCELLED would end the program with status 0 */
         return sb_fail(error, SB_DEADLINE, "stopped; nothing was written to %s", run->settings->out);
     if (!run->enabled || (run->shown && now - run->shown_ns < every))
         return SB_OK;

@@ -83,6 +83,27 @@ def test_a_study(work, name):
     assert all(run["label"] in shown for run in study["runs"] if not run["untrained"])
 
 
+def measures(work, name):
+    return {run["label"]: run["trials"][0]["measures"] for run in numbers(work / name)["runs"]}
+
+
+def test_what_is_measured(work):
+    for values in measures(work, "exposure-bias").values():
+        assert {"nll", "gap_written", "gap_guessed"} <= set(values)
+        for how in ("greedy", "beam"):
+            assert all(0 <= values[f"{how}_{what}"] <= 1 for what in ("f1", "ended", "copies"))
+    study = numbers(work / "exposure-bias")
+    assert study["check_steps"] == [2, 4, 6]
+    for run in study["runs"]:
+        for trial in run["trials"]:
+            assert trial["checks"][-1] == pytest.approx(trial["measures"]["gap_guessed"], abs=1e-6)
+    values = measures(work, "batch-normalisation")
+    assert abs(values["whitened afterwards"]["mean_cosine"]) < 0.2 < values["without"]["mean_cosine"]
+    assert values["whitened afterwards"]["loss"] == values["without"]["loss"]
+    values = measures(work, "optimizers")
+    assert values["AdaFactor"]["state_mb"] < values["AdamW"]["state_mb"] < values["AdamW with Lookahead"]["state_mb"]
+
+
 def test_a_second_run_finds_the_same(work):
     """With more threads, too."""
     simbert(*command(work, "optimizers", work / "first"))
