@@ -39,7 +39,7 @@ struct sb_named_param {
 
 /* A model whose numbers come from memory. All borrowed for the call. */
 struct sb_model_source {
-    const char *dir;                /* what its other files are copied from: tokenizer, modules, the config's own keys */
+    const char *dir; /* what its other files are copied from: tokenizer, modules, the config's own keys */
     const struct sb_config *config; /* may differ from that of dir in its sizes */
     struct sb_param (*get)(void *context, enum sb_param_role role, int layer); /* data NULL: the model has none */
     void *context;

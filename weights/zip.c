@@ -70,8 +70,7 @@ static enum sb_status find_directory(struct directory *directory, const char *fi
     const uint8_t *end = find_end(data, size);
     if (!end)
         return sb_fail(error, SB_CORRUPT,
-                       "%s does not end like a zip file: it is truncated, or torch.save did not write it",
-                       file);
+                       "%s does not end like a zip file: it is truncated, or torch.save did not write it", file);
     bool has_record64;
     struct directory here = {sb_load_u32(end + 16), sb_load_u32(end + 12), sb_load_u16(end + 10)};
     *directory = here;

@@ -138,7 +138,8 @@ static const struct {
     {"{" GOOD ",\"model_type\":\"roformer\",\"rotary_value\":true}", SB_UNSUPPORTED, "rotary_value"},
     {"{" GOOD ",\"rotary_value\":1}", SB_INVALID, "rotary_value"},
     {"{" GOOD ",\"rotary_value\":false,\"norm_type\":\"layer_norm\",\"use_bias\":true,\"rope_theta\":1e4}", SB_OK, ""},
-    {"{" GOOD ",\"norm_type\":\"rms_norm\"}", SB_UNSUPPORTED, "\"norm_type\" is \"rms_norm\"; known is layer_norm: RoFormer-V2"},
+    {"{" GOOD ",\"norm_type\":\"rms_norm\"}", SB_UNSUPPORTED,
+     "\"norm_type\" is \"rms_norm\"; known is layer_norm: RoFormer-V2"},
     {"{" GOOD ",\"use_bias\":false}", SB_UNSUPPORTED, "\"use_bias\" is false"},
     {"{" GOOD ",\"rope_theta\":500000}", SB_UNSUPPORTED, "\"rope_theta\" is 500000; known is 10000"},
     {"{" GOOD ",\"model_type\":\"roformer\",\"attention_key_size\":7}", SB_INVALID, "odd"},
@@ -149,7 +150,8 @@ static const struct {
     {"{" GOOD ",\"attention_parts\":[\"linear\"]}", SB_UNSUPPORTED, "names \"linear\"; known are vanilla, rotary"},
     {"{" GOOD ",\"attention_parts\":[\"dense\",\"random\",\"dense\"]}", SB_INVALID, "names \"dense\" twice"},
     {"{" GOOD ",\"attention_parts\":[\"dense\",\"+talking\",\"+talking\"]}", SB_INVALID, "\"+talking\" twice"},
-    {"{" GOOD ",\"attention_parts\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]}", SB_INVALID, "more than 8"},
+    {"{" GOOD ",\"attention_parts\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]}", SB_INVALID,
+     "more than 8"},
     {"{" GOOD ",\"attention_parts\":[\"vanilla\",\"rotary\"]}", SB_INVALID, "share"},
     {"{" GOOD ",\"attention_parts\":[\"rotary\"],\"attention_key_size\":7}", SB_INVALID, "odd"},
     {"{" GOOD ",\"factor_rank\":0}", SB_INVALID, "\"factor_rank\" must be an integer from 1 to 8192"},
@@ -309,7 +311,7 @@ END_TEST
 
 START_TEST(table)
 {
-    static const char *const parts[] = {"vanilla", "dense", "random", "fixed_random", "factorised_dense",
+    static const char *const parts[] = {"vanilla",           "dense",   "random", "fixed_random", "factorised_dense",
                                         "factorised_random", "+talking"};
     struct sb_config c =
         read_ok(golden("models/tiny-headsize")); /* every size another: H 32, E 24, A*D 40, A*Dk 16, I 64 */
@@ -325,8 +327,8 @@ START_TEST(table)
         ck_assert_int_eq(strstr(info->tensorflow, "%d") != NULL, info->per_layer);
         ck_assert_int_eq(strstr(info->hugging_face, "%d") != NULL, info->per_layer);
         ck_assert_int_eq(info->is_kernel, strstr(info->tensorflow, "/kernel") != NULL);
-        bool mixes = role == SB_TALKING_LOGITS || role == SB_TALKING_WEIGHTS, is_table_bias = role == SB_DENSE_TABLE_BIAS ||
-             role == SB_FACTOR_A_BIAS || role == SB_FACTOR_B_BIAS;
+        bool mixes = role == SB_TALKING_LOGITS || role == SB_TALKING_WEIGHTS,
+             is_table_bias = role == SB_DENSE_TABLE_BIAS || role == SB_FACTOR_A_BIAS || role == SB_FACTOR_B_BIAS;
         ck_assert_int_eq(info->decays, rank == 2 && !mixes && !is_table_bias && role != SB_FIXED_RANDOM);
         ck_assert_int_eq(sb_param_stored_shape(shape, &c, (enum sb_param_role)role), info->is_per_head ? 3 : rank);
         if (info->is_per_head)

@@ -377,9 +377,15 @@ END_TEST
 
 /* ---- to TensorFlow and back ---- */
 
-static const char *const variants[] = {"vanilla",           "dense",           "random",
-                                       "factorised-dense",  "factorised-random", "talking",
-                                       "mixture-all",       "mixture-dense-vanilla", "mixture-random-vanilla"};
+static const char *const variants[] = {"vanilla",
+                                       "dense",
+                                       "random",
+                                       "factorised-dense",
+                                       "factorised-random",
+                                       "talking",
+                                       "mixture-all",
+                                       "mixture-dense-vanilla",
+                                       "mixture-random-vanilla"};
 enum { TINY = sizeof tiny / sizeof *tiny, VARIANTS = sizeof variants / sizeof *variants };
 
 static void to_tensorflow_ok(const char *src, const char *dst, enum sb_dtype dtype)

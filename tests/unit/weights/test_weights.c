@@ -561,6 +561,23 @@ START_TEST(rows_of_transposed)
 }
 END_TEST
 
+/* No two parameters share a name in either convention. */
+START_TEST(names_of_their_own)
+{
+    for (int a = 0; a < SB_PARAM_ROLES; a++) {
+        const struct sb_param_info *first = sb_param_info((enum sb_param_role)a);
+        ck_assert_int_eq(strstr(first->tensorflow, "%d") != NULL, first->per_layer);
+        ck_assert_int_eq(strstr(first->hugging_face, "%d") != NULL, first->per_layer);
+        ck_assert(!(first->is_kernel && first->is_per_head));
+        for (int b = 0; b < a; b++) {
+            const struct sb_param_info *second = sb_param_info((enum sb_param_role)b);
+            ck_assert_str_ne(first->tensorflow, second->tensorflow);
+            ck_assert_str_ne(first->hugging_face, second->hugging_face);
+        }
+    }
+}
+END_TEST
+
 START_TEST(no_model)
 {
     struct sb_weights *weights;
@@ -595,6 +612,7 @@ int main(void)
     tcase_add_test(tests, hashes);
     tcase_add_test(tests, hash_of_neighbours);
     tcase_add_test(tests, rows_of_transposed);
+    tcase_add_test(tests, names_of_their_own);
     tcase_add_test(tests, no_model);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
