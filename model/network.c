@@ -31,11 +31,11 @@ static void read_values(struct sb_network *n, const struct sb_weights *weights)
 }
 
 static enum sb_status check_supported(const struct sb_network *n, const struct sb_weights *weights,
-                                      struct sb_error *error)
+                                      const struct sb_network_options *options, struct sb_error *error)
 {
     struct sb_param kernel, bias;
     enum sb_activation activation;
-    if (sb_weights_dense(weights, &kernel, &bias, &activation))
+    if (!options->without_dense && sb_weights_dense(weights, &kernel, &bias, &activation))
         return sb_fail(error, SB_UNSUPPORTED, "%s: a model with a Dense module behind its pooling can not be trained",
                        n->dir);
     if (sb_tokenizer_vocab_size(n->tokenizer) > n->config.vocab_size)
@@ -52,7 +52,7 @@ static enum sb_status read_network(struct sb_network *n, const struct sb_weights
     if (options->needs_pooler)
         n->config.pooling = SB_POOL_POOLER;
     n->has_pooler = n->config.pooling == SB_POOL_POOLER || sb_weights_has_pooler(weights);
-    enum sb_status status = check_supported(n, weights, error);
+    enum sb_status status = check_supported(n, weights, options, error);
     if (status == SB_OK)
         status = sb_attention_plan_init(&n->attention, &n->config, error);
     if (status == SB_OK)

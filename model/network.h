@@ -46,6 +46,7 @@ struct sb_extra_parameter {
 struct sb_network_options {
     bool needs_mlm;    /* a missing MLM head is added (is_new), else logits are refused without one */
     bool needs_pooler; /* a missing pooler is added (is_new) and pooling is by it */
+    bool without_dense; /* vectors are what goes into a Dense module, which is the caller's; else a model with one is refused */
     const struct sb_extra_parameter *extras;
     size_t extra_count;
 };

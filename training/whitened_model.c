@@ -1,14 +1,11 @@
 #include "training/whitened_model.h"
 
-#include "base/buffer.h"
-#include "base/file.h"
 #include "model/network.h"
 #include "training/batch.h"
+#include "training/dense_module.h"
 #include "training/whitening.h"
-#include "weights/safetensors_write.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { EXAMPLES = 32 }; /* of a batch */
 
@@ -113,85 +110,7 @@ static void fold(const struct measuring *m, float *kernel, float *bias)
     }
 }
 
-/* ---- The module ---- */
-
-static enum sb_status write_json(const char *dir, const char *name, struct sb_buffer *json, struct sb_error *error)
-{
-    char *path = sb_path_join(dir, name);
-    enum sb_status status = path && !json->failed ? sb_write_file(path, json->data, json->length, error)
-                                                  : sb_fail(error, SB_NO_MEMORY, "%s/%s: no memory to write it", dir, name);
-    free(path);
-    sb_buffer_free(json);
-    return status;
-}
-
-static enum sb_status write_pooling(const char *folder, const struct sb_config *config, struct sb_error *error)
-{
-    struct sb_buffer json = {0};
-    enum sb_status status = sb_make_folders(folder, error);
-    if (status != SB_OK)
-        return status;
-    bool by_mean = config->pooling == SB_POOL_MEAN;
-    sb_buffer_format(&json,
-                     "{\"word_embedding_dimension\": %d, \"pooling_mode_cls_token\": %s, \"pooling_mode_mean_tokens\": %s}\n",
-                     config->hidden_size, by_mean ? "false" : "true", by_mean ? "true" : "false");
-    return write_json(folder, "config.json", &json, error);
-}
-
-static enum sb_status write_dense(const char *folder, const float *kernel, const float *bias, size_t out, size_t in,
-                                  struct sb_error *error)
-{
-    const struct sb_tensor tensors[] = {{.name = "linear.weight", .dtype = SB_F32, .rank = 2, .shape = {out, in}},
-                                        {.name = "linear.bias", .dtype = SB_F32, .rank = 1, .shape = {out}}};
-    struct sb_safetensors_writer *writer = NULL;
-    struct sb_buffer json = {0};
-    enum sb_status status = sb_make_folders(folder, error);
-    if (status != SB_OK)
-        return status;
-    sb_buffer_format(&json,
-                     "{\"in_features\": %zu, \"out_features\": %zu, \"bias\": true, "
-                     "\"activation_function\": \"torch.nn.modules.linear.Identity\"}\n",
-                     in, out);
-    status = write_json(folder, "config.json", &json, error);
-    char *path = sb_path_join(folder, "model.safetensors");
-    if (status == SB_OK)
-        status = path ? sb_safetensors_begin(&writer, path, tensors, 2, error)
-                      : sb_fail(error, SB_NO_MEMORY, "%s: no memory to write it", folder);
-    if (status == SB_OK)
-        status = sb_safetensors_write(writer, kernel, out * in * sizeof *kernel, error);
-    if (status == SB_OK)
-        status = sb_safetensors_write(writer, bias, out * sizeof *bias, error);
-    if (status == SB_OK)
-        status = sb_safetensors_commit(writer, error);
-    else
-        sb_safetensors_abandon(writer);
-    free(path);
-    return status;
-}
-
-static enum sb_status save_module(const struct measuring *m, const char *dir, const float *kernel, const float *bias,
-                                    struct sb_error *error)
-{
-    const struct sb_config *config = sb_network_config(m->network);
-    char *pooling = sb_path_join(dir, "1_Pooling"), *dense = sb_path_join(dir, "2_Dense");
-    struct sb_buffer modules = {0};
-    enum sb_status status = pooling && dense ? write_pooling(pooling, config, error)
-                                             : sb_fail(error, SB_NO_MEMORY, "%s: no memory to write it", dir);
-    if (status == SB_OK)
-        status = write_dense(dense, kernel, bias, m->options->dimensions, (size_t)sb_network_dimensions(m->network), error);
-    static const char *const list[][2] = {
-        {"Transformer", ""}, {"Pooling", "1_Pooling"}, {"Dense", "2_Dense"}, {"Normalize", "3_Normalize"}};
-    for (int i = 0; i < 4 - !config->normalize; i++)
-        sb_buffer_format(&modules, "%s{\"idx\": %d, \"path\": \"%s\", \"type\": \"sentence_transformers.models.%s\"}",
-                         i ? ",\n " : "[", i, list[i][1], list[i][0]);
-    sb_buffer_text(&modules, "]\n");
-    if (status == SB_OK)
-        status = write_json(dir, "modules.json", &modules, error);
-    sb_buffer_free(&modules);
-    free(pooling);
-    free(dense);
-    return status;
-}
+/* ---- All of it ---- */
 
 enum sb_status sb_whiten_model(const char *dir, const struct sb_data *const *data, size_t count,
                                const struct sb_whiten_options *options, struct sb_pool *pool, struct sb_error *error)
@@ -209,7 +128,8 @@ enum sb_status sb_whiten_model(const char *dir, const struct sb_data *const *dat
         bias = calloc(options->dimensions, sizeof *bias);
         if (kernel && bias) {
             fold(&m, kernel, bias);
-            status = save_module(&m, dir, kernel, bias, error);
+            const struct sb_dense_module module = {kernel, bias, options->dimensions, d, SB_LINEAR};
+            status = sb_dense_module_write(&module, dir, sb_network_config(m.network), error);
         } else {
             status = sb_fail(error, SB_NO_MEMORY, "%s: no memory to whiten it", dir);
         }
