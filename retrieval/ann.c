@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    LEAST_CANDIDATES = 100, /* looked at for a query: recall at 10 above 0.98, see bench/README.md */
-    MOST_CANDIDATES = 3000, /* beyond it comparing all is as fast */
+    LEAST_CANDIDATES = 200, /* looked at for a query: recall at 10 of 0.989 among a million, see bench/search.md */
+    MOST_CANDIDATES = 3000, /* for one query */
     BUILD_SLICE = 32,       /* rows added while no writer comes in: some 10 ms */
     SERVE_SLICE = 4,        /* the same when searches wait too */
     SAVE_FROM = 1000,       /* changes that are worth a new file */
@@ -101,12 +101,18 @@ static size_t candidates_for(size_t top_k, double kept)
     return kept < (double)candidates / MOST_CANDIDATES ? SIZE_MAX : (size_t)((double)candidates / kept);
 }
 
-bool sb_ann_serves(struct sb_ann *ann, const struct sb_index *index, size_t top_k, double kept)
+/* At `from` sentences the least candidates take as long as comparing all; more take as long as comparing more. */
+static bool is_worth(size_t candidates, size_t sentences, size_t from)
+{
+    return (double)candidates / LEAST_CANDIDATES <= (double)sentences / (double)(from ? from : 1);
+}
+
+bool sb_ann_serves(struct sb_ann *ann, const struct sb_index *index, size_t from, size_t top_k, double kept)
 {
     pthread_rwlock_rdlock(&ann->lock);
     bool usable = ann->ready && ann->epoch == index->epoch && !ann->lost_track;
     pthread_rwlock_unlock(&ann->lock);
-    return usable && candidates_for(top_k, kept) <= index->live / 20;
+    return usable && is_worth(candidates_for(top_k, kept), index->live, from);
 }
 
 static int best_first(const void *a, const void *b)

@@ -48,9 +48,9 @@ void sb_ann_free(struct sb_ann *ann);
 /* The row's vector has changed. Under the index's lock, writing. */
 void sb_ann_moved(struct sb_ann *ann, size_t row);
 
-/* Whether a search of top_k should use the graph; kept: the share of rows that its filter keeps, 1 without one. Under the
-   index's lock. */
-bool sb_ann_serves(struct sb_ann *ann, const struct sb_index *index, size_t top_k, double kept);
+/* Whether a search of top_k should use the graph. from: sentences from which on that is as fast as comparing all; kept: the
+   share of rows that its filter keeps, 1 without one. Under the index's lock. */
+bool sb_ann_serves(struct sb_ann *ann, const struct sb_index *index, size_t from, size_t top_k, double kept);
 /* Candidates for each query into heaps of `limit`; false: the caller must compare all (no memory, fewer were found than
    there may be, the graph is not usable). Under the index's lock. */
 bool sb_ann_search(struct sb_ann *ann, struct sb_hits *heaps, size_t limit, const struct sb_index *index,

@@ -56,10 +56,11 @@ static double share_kept(const struct sb_index *index, const struct sb_search *s
 static bool find_approximately(const struct sb_store *store, struct sb_collection *c, const struct sb_search *search,
                                struct work *work)
 {
-    if (search->exact || !sb_ann_serves(&c->ann, &c->index, search->top_k, 1))
+    size_t from = atomic_load(&store->approximate_from);
+    if (search->exact || !sb_ann_serves(&c->ann, &c->index, from, search->top_k, 1))
         return false;
     double kept = share_kept(&c->index, search);
-    return sb_ann_serves(&c->ann, &c->index, search->top_k, kept) &&
+    return sb_ann_serves(&c->ann, &c->index, from, search->top_k, kept) &&
            sb_ann_search(&c->ann, work->heaps, work->limit, &c->index, store->kernels, &work->queries, search, kept);
 }
 

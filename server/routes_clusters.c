@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    AGGLOMERATE_MAX = 20000, /* sentences: in the worst case, all connected, some minutes */
+    AGGLOMERATE_MAX = 50000, /* sentences: a minute or two on one core */
     KMEANS_MAX = 500000,
     K_MAX = 10000,
     LIMIT_MAX = 100000,
