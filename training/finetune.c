@@ -24,6 +24,7 @@ struct sb_finetune {
     struct sb_network *network;
     struct sb_pass *pass;
     struct sb_teacher *teacher;
+    struct sb_dense_head *dense;
     struct sb_pool_norm *norm;
     struct material materials[SB_TRAINER_LESSONS];
     struct sb_batches *batches[SB_TRAINER_LESSONS]; /* until their lesson takes them */
@@ -75,15 +76,23 @@ static enum sb_status open_network(struct sb_finetune *f, const char *model, str
 {
     const struct sb_recipe *r = f->recipe;
     struct sb_config config;
-    struct sb_extra_parameter extras[3];
+    struct sb_extra_parameter extras[5];
     struct sb_network_options options = {.needs_mlm = learns_labels(r), .extras = extras};
     bool norm = strcmp(r->pool_norm, "batch") == 0;
     enum sb_status status = sb_config_read(&config, model, error);
+    if (status == SB_OK)
+        status = sb_dense_head_open(&f->dense, model, error);
     if (status != SB_OK)
         return status;
     size_t hidden = (size_t)config.hidden_size, classes = classes_of(r);
+    size_t dimensions = f->dense ? sb_dense_head_dimensions(f->dense) : hidden;
     if (classes)
-        extras[options.extra_count++] = (struct sb_extra_parameter){SB_CLASSIFIER_KERNEL, classes, 3 * hidden, true};
+        extras[options.extra_count++] = (struct sb_extra_parameter){SB_CLASSIFIER_KERNEL, classes, 3 * dimensions, true};
+    if (f->dense) {
+        options.without_dense = true;
+        sb_dense_head_list(f->dense, extras + options.extra_count);
+        options.extra_count += 2;
+    }
     if (norm) {
         options.needs_pooler = true;
         extras[options.extra_count++] = (struct sb_extra_parameter){SB_POOL_NORM_GAMMA, 0, hidden, false};
@@ -95,10 +104,14 @@ static enum sb_status open_network(struct sb_finetune *f, const char *model, str
         status = sb_initialise_new(sb_network_values(f->network), sb_network_parameters(f->network), &initialiser, error);
     if (status == SB_OK)
         begin_pooler(f->network);
+    if (status == SB_OK && f->dense)
+        sb_dense_head_begin(f->dense, f->network);
     if (status == SB_OK && norm && (config.pooling != SB_POOL_POOLER || config.pooler_activation != SB_LINEAR))
         status = sb_fail(error, SB_UNSUPPORTED, "pool_norm: only a linear pooler can take it in; %s has another, or pools "
                                                 "as its modules.json says",
                          model);
+    if (status == SB_OK && r->whiten.dimensions && f->dense)
+        return sb_fail(error, SB_UNSUPPORTED, "whiten: %s has a Dense module behind its pooling already", model);
     if (status == SB_OK && r->whiten.dimensions)
         status = sb_whiten_check(sb_network_config(f->network), r->whiten.dimensions, error);
     return status;
@@ -163,6 +176,8 @@ static enum sb_status open_pass(struct sb_finetune *f, struct sb_error *error)
     enum sb_status status = sb_pass_new(&f->pass, f->network, &options, error);
     if (status == SB_OK && strcmp(r->pool_norm, "batch") == 0)
         status = sb_pool_norm_new(&f->norm, (size_t)sb_network_dimensions(f->network), options.max_rows, error);
+    if (status == SB_OK && f->dense)
+        status = sb_dense_head_reserve(f->dense, options.max_rows, error);
     if (status == SB_OK && r->teacher)
         status = sb_teacher_open(&f->teacher, r->teacher, f->pool, error);
     return status;
@@ -192,6 +207,7 @@ static enum sb_status make_lesson(struct sb_finetune *f, size_t index, struct sb
                                     .kernels = sb_kernels_choose(NULL, NULL),
                                     .parallel = f->parallel,
                                     .teacher = f->teacher,
+                                    .dense = f->dense,
                                     .norm = f->norm,
                                     .hidden_dropout = (float)r->dropout.hidden,
                                     .attention_dropout = (float)r->dropout.attention,
@@ -339,6 +355,7 @@ void sb_finetune_free(struct sb_finetune *run)
         sb_data_close(run->materials[i].data);
     }
     sb_teacher_free(run->teacher);
+    sb_dense_head_free(run->dense);
     sb_pool_norm_free(run->norm);
     sb_pass_free(run->pass);
     sb_network_free(run->network);
@@ -398,7 +415,9 @@ enum sb_status sb_finetune_save(struct sb_finetune *run, const char *dir, enum s
         sb_pool_norm_fold(run->norm, weights + kernel->offset, weights + bias->offset, kernel->columns,
                           weights + gamma->offset, weights + beta->offset);
     }
-    enum sb_status status = sb_network_save(run->network, weights, dtype, dir, error);
+    enum sb_status status = run->dense ? sb_dense_head_save(run->dense, dir, run->network, weights, error) : SB_OK;
+    if (status == SB_OK)
+        status = sb_network_save(run->network, weights, dtype, dir, error);
     free(weights);
     return status;
 }

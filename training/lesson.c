@@ -13,6 +13,7 @@ struct sb_lesson {
     const char *names[SB_LESSON_LOSSES + 1];
     double values[SB_LESSON_LOSSES + 1];
     size_t value_count, dimensions, max_rows;
+    size_t width; /* of what the network gives; dimensions: of what the losses read */
     uint64_t step;
 
     size_t first_row, row_count; /* this process's share of the batch */
@@ -24,6 +25,7 @@ struct sb_lesson {
     double all_targets; /* of the whole batch */
 
     float *vectors, *dvectors; /* [max_rows, dimensions] of the whole batch: what the losses read, and their gradient */
+    float *pooled, *dpooled;   /* [max_rows, width]: the same before a Dense module; without one these are those */
     float *teacher;            /* [max_rows, max_rows] */
     struct sb_pass_row *clean; /* [max_rows]: what the teacher reads: texts as they were before noise */
     int32_t *clean_ids;        /* [token_capacity] */
@@ -100,6 +102,13 @@ static enum sb_status allocate(struct sb_lesson *l, struct sb_error *error)
     bool good = (l->first_token = calloc(l->max_rows + 1, sizeof *l->first_token)) &&
                 (l->vectors = calloc(vectors, sizeof *l->vectors)) &&
                 (l->dvectors = calloc(vectors, sizeof *l->dvectors)) && (l->scratch = calloc(words, sizeof *l->scratch));
+    l->pooled = l->vectors;
+    l->dpooled = l->dvectors;
+    if (good && s->dense) {
+        l->pooled = calloc(l->max_rows * l->width, sizeof *l->pooled);
+        l->dpooled = calloc(l->max_rows * l->width, sizeof *l->dpooled);
+        good = l->pooled && l->dpooled;
+    }
     if (good && uses_teacher(s))
         good = (l->teacher = calloc(l->max_rows * l->max_rows, sizeof *l->teacher)) &&
                (l->clean = calloc(l->max_rows, sizeof *l->clean));
@@ -119,7 +128,8 @@ enum sb_status sb_lesson_new(struct sb_lesson **lesson, const struct sb_lesson_s
     }
     l->setup = *setup;
     l->batches = batches;
-    l->dimensions = (size_t)sb_network_dimensions(setup->network);
+    l->width = (size_t)sb_network_dimensions(setup->network);
+    l->dimensions = setup->dense ? sb_dense_head_dimensions(setup->dense) : l->width;
     l->max_rows = sb_batches_max_rows(batches);
     enum sb_status status = check(l, error);
     if (status == SB_OK)
@@ -147,6 +157,10 @@ void sb_lesson_free(struct sb_lesson *l)
     free(l->labels);
     free(l->predictions);
     free(l->wanted);
+    if (l->setup.dense) {
+        free(l->pooled);
+        free(l->dpooled);
+    }
     free(l->vectors);
     free(l->dvectors);
     free(l->teacher);
@@ -261,7 +275,7 @@ static const struct sb_parameter *parameter(const struct sb_lesson *l, const cha
     return sb_parameters_find(sb_network_parameters(l->setup.network), name);
 }
 
-/* The vectors of the whole batch, normalised over it if asked for. */
+/* The vectors of the whole batch, through a Dense module if there is one, normalised over the batch if asked for. */
 static enum sb_status gather_vectors(struct sb_lesson *l, struct sb_error *error)
 {
     const struct sb_lesson_setup *s = &l->setup;
@@ -271,12 +285,13 @@ static enum sb_status gather_vectors(struct sb_lesson *l, struct sb_error *error
     for (size_t r = 0; r < ranks; r++) {
         size_t first, count;
         sb_batch_share(&l->batch, r, ranks, &first, &count);
-        borders[r + 1] = (first + count) * l->dimensions;
+        borders[r + 1] = (first + count) * l->width;
     }
-    memcpy(l->vectors + l->first_row * l->dimensions, sb_pass_pooled(s->pass),
-           l->row_count * l->dimensions * sizeof *l->vectors);
-    sb_parallel_gather(s->parallel, l->vectors, borders);
+    memcpy(l->pooled + l->first_row * l->width, sb_pass_pooled(s->pass), l->row_count * l->width * sizeof *l->pooled);
+    sb_parallel_gather(s->parallel, l->pooled, borders);
     free(borders);
+    if (s->dense)
+        sb_dense_head_forward(s->dense, l->vectors, l->pooled, l->batch.row_count, sb_network_values(s->network));
     memset(l->dvectors, 0, l->batch.row_count * l->dimensions * sizeof *l->dvectors);
     if (!s->norm)
         return SB_OK;
@@ -306,6 +321,15 @@ static struct sb_loss_input loss_input(struct sb_lesson *l, const struct sb_less
     return in;
 }
 
+static void norm_backward(struct sb_lesson *l, float *gradients, bool first)
+{
+    const struct sb_lesson_setup *s = &l->setup;
+    const struct sb_parameter *gamma = parameter(l, SB_POOL_NORM_GAMMA), *beta = parameter(l, SB_POOL_NORM_BETA);
+    float *unused = l->vectors; /* read for the last time above; has room for one vector at least */
+    sb_pool_norm_backward(s->norm, l->dvectors, l->dvectors, sb_network_values(s->network) + gamma->offset,
+                          first ? gradients + gamma->offset : unused, first ? gradients + beta->offset : unused);
+}
+
 /* Losses on vectors: every process computes them whole. A parameter of a loss gets its gradient from the first one alone. */
 static enum sb_status vector_losses(struct sb_lesson *l, double weight, float *gradients, double *value,
                                     struct sb_error *error)
@@ -323,13 +347,14 @@ static enum sb_status vector_losses(struct sb_lesson *l, double weight, float *g
         status = sb_loss_run(l->losses[i], &in, &l->values[at], error);
         *value += s->losses[i].weight * l->values[at];
     }
-    if (status != SB_OK || !s->norm)
+    if (status != SB_OK)
         return status;
-    const struct sb_parameter *gamma = parameter(l, SB_POOL_NORM_GAMMA), *beta = parameter(l, SB_POOL_NORM_BETA);
-    float *unused = l->vectors; /* read for the last time above; has room for one vector at least */
     bool first = sb_parallel_rank(s->parallel) == 0;
-    sb_pool_norm_backward(s->norm, l->dvectors, l->dvectors, sb_network_values(s->network) + gamma->offset,
-                          first ? gradients + gamma->offset : unused, first ? gradients + beta->offset : unused);
+    if (s->norm)
+        norm_backward(l, gradients, first);
+    if (s->dense)
+        sb_dense_head_backward(s->dense, l->dpooled, l->dvectors, l->pooled, l->batch.row_count,
+                               sb_network_values(s->network), first ? gradients : NULL);
     return SB_OK;
 }
 
@@ -401,7 +426,7 @@ static enum sb_status run_share(struct sb_lesson *l, const struct sb_objective_c
             label_loss(l, call->weight, gradients, value);
         if (s->loss_count > 0) {
             status = vector_losses(l, call->weight, gradients, value, error);
-            dpooled = l->dvectors + l->first_row * l->dimensions;
+            dpooled = l->dpooled + l->first_row * l->width;
         }
     }
     if (status == SB_OK)

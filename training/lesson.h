@@ -18,6 +18,7 @@
 
 #include "training/adversarial.h"
 #include "training/batch.h"
+#include "training/dense_head.h"
 #include "training/losses.h"
 #include "training/parallel.h"
 #include "training/pool_norm.h"
@@ -39,6 +40,7 @@ struct sb_lesson_setup {
     const struct sb_kernels *kernels;
     struct sb_parallel *parallel; /* NULL: one process */
     struct sb_teacher *teacher;   /* for losses that need one */
+    struct sb_dense_head *dense;  /* NULL: none; what it gives are the sentence vectors */
     struct sb_pool_norm *norm;    /* NULL: none; its parameters are SB_POOL_NORM_GAMMA and _BETA */
     const char *name;             /* of the cross entropy, in values: "seq2seq", "masked_lm" ... */
     double label_weight;          /* of the cross entropy; 0: none */
@@ -54,7 +56,7 @@ struct sb_lesson_setup {
 };
 
 /* Names of parameters that a lesson needs beside the model's own (struct sb_network_options, extras). */
-#define SB_CLASSIFIER_KERNEL "classifier.weight" /* [classes, 3 H]: the softmax head of [u; v; |u - v|] */
+#define SB_CLASSIFIER_KERNEL "classifier.weight" /* [classes, 3 dimensions]: the softmax head of [u; v; |u - v|] */
 #define SB_POOL_NORM_GAMMA "pool_norm.weight"
 #define SB_POOL_NORM_BETA "pool_norm.bias"
 

@@ -95,3 +95,31 @@ def test_a_model_that_pools_by_modules_has_no_pooler_for_the_norm(work):
     assert "modules.json" in train(work, "none", {"pool_norm": "batch"}, status=1, model=folder)
     train(work, "white-mean", {"whiten": {"dimensions": 5}}, model=folder)
     assert len(vectors(work / "white-mean")[0]) == 5
+
+
+# ---- a Dense module behind the pooling ----
+
+@pytest.fixture(scope="module")
+def dense(work):
+    """A model that was whitened has one."""
+    train(work, "dense", {"whiten": {"dimensions": 8}})
+    return work / "dense"
+
+
+def test_a_model_with_a_dense_module_is_trained_on(work, dense):
+    train(work, "dense-again", {"learning_rate": 1e-3, "steps": 30, "objectives": [{"name": "multiple_negatives"}]}, model=dense)
+    before, after = vectors(dense), vectors(work / "dense-again")
+    assert len(after[0]) == 8 and before != after
+    losses = json.loads((work / "dense-again" / "report.json").read_text(encoding="utf-8"))["points"]["loss"]
+    assert sum(losses[-8:]) < sum(losses[:8])
+    assert not (work / "dense-again" / "checkpoints").exists()
+
+
+def test_what_is_not_trained_stays(work, dense):
+    train(work, "dense-same", {"learning_rate": 0, "steps": 1}, model=dense)
+    for before, after in zip(vectors(dense), vectors(work / "dense-same")):
+        assert after == pytest.approx(before, abs=2e-3)  # once more in f16
+
+
+def test_whitening_wants_no_second_module(work, dense):
+    assert "has a Dense module" in train(work, "none", {"whiten": {"dimensions": 4}}, status=1, model=dense)

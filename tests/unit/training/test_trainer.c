@@ -3,7 +3,9 @@
  */
 #include "tests/unit/scratch.h"
 #include "tests/unit/support.h"
+#include "training/dense_module.h"
 #include "training/trainer.h"
+#include "weights/convert.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +25,7 @@ struct variant {
     double average, scheduled;
     uint64_t lookahead, accumulation;
     float dropout;
-    bool norm, teacher, classifier, second_lesson, bf16, recompute;
+    bool norm, teacher, classifier, second_lesson, bf16, recompute, dense;
 };
 
 static const struct variant variants[] = {
@@ -41,6 +43,8 @@ static const struct variant variants[] = {
     {.name = "distillation", .rows = SB_ROWS_SENTENCES, .loss = "distillation", .teacher = true},
     {.name = "denoising like a teacher", .rows = SB_ROWS_DENOISING, .loss = "distillation", .label_weight = 1, .teacher = true},
     {.name = "classifier", .rows = SB_ROWS_SENTENCES, .loss = "softmax", .classifier = true},
+    {.name = "dense module", .rows = SB_ROWS_SENTENCES, .loss = "multiple_negatives", .dense = true},
+    {.name = "dense module and classifier", .rows = SB_ROWS_SENTENCES, .loss = "softmax", .dense = true, .classifier = true},
     {.name = "masked and causal", .rows = SB_ROWS_MASKED_LM, .label_weight = 1, .second_lesson = true},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
@@ -52,6 +56,7 @@ struct run {
     struct sb_pass *pass;
     struct sb_data *data;
     struct sb_teacher *teacher;
+    struct sb_dense_head *dense;
     struct sb_pool_norm *norm;
     struct sb_trainer_setup setup;
     struct sb_trainer *trainer;
@@ -79,12 +84,35 @@ static const char *pairs_file(void)
     return scratch("pairs.tsv");
 }
 
+/* The tiny model with a Dense module of 12 numbers behind [CLS]. */
+static const char *dense_model(void)
+{
+    struct sb_error error;
+    struct sb_config config;
+    float kernel[12 * 32], bias[12] = {0};
+    for (size_t i = 0; i < sizeof kernel / sizeof *kernel; i++)
+        kernel[i] = sinf(1.7f * (float)i) * 0.3f;
+    must(sb_convert(golden("models/tiny-bert"), scratch("dense"), SB_F32, &error), &error);
+    must(sb_config_read(&config, scratch("dense"), &error), &error);
+    must(sb_dense_module_write(&(struct sb_dense_module){kernel, bias, 12, 32, SB_TANH}, scratch("dense"), &config, &error),
+         &error);
+    return scratch("dense");
+}
+
 static void open_network(struct run *r, const struct variant *v)
 {
     struct sb_error error;
     size_t hidden = 32;
-    struct sb_extra_parameter extras[3];
-    struct sb_network_options options = {.extras = extras};
+    const char *model = v->dense ? dense_model() : golden("models/tiny-bert");
+    struct sb_extra_parameter extras[5];
+    struct sb_network_options options = {.extras = extras, .without_dense = v->dense};
+    if (v->dense) {
+        must(sb_dense_head_open(&r->dense, model, &error), &error);
+        must(sb_dense_head_reserve(r->dense, MAX_ROWS, &error), &error);
+        sb_dense_head_list(r->dense, extras);
+        options.extra_count = 2;
+        hidden = 12;
+    }
     if (v->classifier)
         extras[options.extra_count++] = (struct sb_extra_parameter){SB_CLASSIFIER_KERNEL, 5, 3 * hidden, true};
     if (v->norm) {
@@ -92,7 +120,7 @@ static void open_network(struct run *r, const struct variant *v)
         extras[options.extra_count++] = (struct sb_extra_parameter){SB_POOL_NORM_BETA, 0, hidden, false};
         must(sb_pool_norm_new(&r->norm, hidden, MAX_ROWS, &error), &error);
     }
-    must(sb_network_open(&r->network, golden("models/tiny-bert"), &options, &error), &error);
+    must(sb_network_open(&r->network, model, &options, &error), &error);
     float *values = sb_network_values(r->network);
     const struct sb_parameters *parameters = sb_network_parameters(r->network);
     for (size_t i = 0; i < parameters->count; i++) {
@@ -102,6 +130,8 @@ static void open_network(struct run *r, const struct variant *v)
                                     : strcmp(p->name, SB_POOL_NORM_GAMMA) == 0 ? 1
                                                                                : 0.02f * sinf((float)j);
     }
+    if (v->dense)
+        sb_dense_head_begin(r->dense, r->network);
     struct sb_pass_options pass = {.max_tokens = MAX_TOKENS,
                                    .max_rows = MAX_ROWS,
                                    .dtype = v->bf16 ? SB_PACKED_BF16 : SB_PACKED_F32,
@@ -123,6 +153,7 @@ static void add_lesson(struct run *r, const struct variant *v, enum sb_rows rows
                                     .pass = r->pass,
                                     .kernels = sb_kernels_choose(NULL, NULL),
                                     .teacher = r->teacher,
+                                    .dense = r->dense,
                                     .norm = r->norm,
                                     .name = "labels",
                                     .label_weight = label_weight,
@@ -177,6 +208,7 @@ static void run_close(struct run *r)
     for (size_t i = 0; i < r->setup.lesson_count; i++)
         sb_lesson_free(r->setup.lessons[i]);
     sb_teacher_free(r->teacher);
+    sb_dense_head_free(r->dense);
     sb_data_close(r->data);
     sb_pool_norm_free(r->norm);
     sb_pass_free(r->pass);
