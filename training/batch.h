@@ -124,8 +124,8 @@ size_t sb_batches_max_rows(const struct sb_batches *batches); /* of any batch; e
 SB_MUST_CHECK enum sb_status sb_batches_build(struct sb_batches *batches, struct sb_batch *batch, uint64_t epoch,
                                               size_t index, struct sb_error *error);
 
-/* The tokens of a row's text as they were before noise, into ids[length of the row]; returns how many. CAUSAL_LM rows, whose
-   vector has seen no text, have none. The masked source of a SEQ2SEQ row is the text. */
+/* The tokens of a row's text as they were before noise, into ids[length of the row]; returns how many. CAUSAL_LM rows,
+   whose vector has seen no text, have none. The masked source of a SEQ2SEQ row is the text. */
 size_t sb_batch_clean_text(const struct sb_batch *batch, size_t row, int32_t *ids);
 
 /* The rows of process `rank` of `size`: whole examples, as evenly as they go, in order. May be none. */

@@ -1,6 +1,6 @@
 /*
- * The Dense module of a sentence-transformers model while it is trained: y = activation(x W^T + b) of the vectors that the network
- * gives, with W and b among the network's parameters.
+ * The Dense module of a sentence-transformers model while it is trained: y = activation(x W^T + b) of the vectors that
+ * the network gives, with W and b among the network's parameters.
  *
  *     sb_dense_head_open(&head, "model", &error);                       // head NULL: the model has no such module
  *     options.without_dense = head != NULL;
@@ -35,7 +35,7 @@ void sb_dense_head_free(struct sb_dense_head *head); /* NULL is fine */
 
 size_t sb_dense_head_dimensions(const struct sb_dense_head *head); /* out */
 void sb_dense_head_list(const struct sb_dense_head *head, struct sb_extra_parameter extras[2]);
-/* Writes the module's numbers into the network, which has the parameters. Once; after it the network's are those that count. */
+/* Writes the module's numbers into the network, which has the parameters. Once; then the network's are those that count. */
 void sb_dense_head_begin(struct sb_dense_head *head, struct sb_network *network);
 
 /* Room for batches of so many rows. */
@@ -43,8 +43,8 @@ SB_MUST_CHECK enum sb_status sb_dense_head_reserve(struct sb_dense_head *head, s
 
 /* y[rows, out] of x[rows, in]; values: the network's. Remembers what the backward pass needs. rows <= max_rows. */
 void sb_dense_head_forward(struct sb_dense_head *head, float *y, const float *x, size_t rows, const float *values);
-/* Of the last forward: dx[rows, in] is stored; dy[rows, out] is overwritten. gradients: those of W and b are added there; NULL: not
-   wanted. */
+/* Of the last forward: dx[rows, in] is stored; dy[rows, out] is overwritten. gradients: those of W and b are added there;
+   NULL: not wanted. */
 void sb_dense_head_backward(struct sb_dense_head *head, float *dx, float *dy, const float *x, size_t rows,
                             const float *values, float *gradients);
 

@@ -20,8 +20,9 @@ static const char *class_of(enum sb_activation activation)
 static enum sb_status write_json(const char *dir, const char *name, struct sb_buffer *json, struct sb_error *error)
 {
     char *path = sb_path_join(dir, name);
-    enum sb_status status = path && !json->failed ? sb_write_file(path, json->data, json->length, error)
-                                                  : sb_fail(error, SB_NO_MEMORY, "%s/%s: no memory to write it", dir, name);
+    enum sb_status status = path && !json->failed
+                                ? sb_write_file(path, json->data, json->length, error)
+                                : sb_fail(error, SB_NO_MEMORY, "%s/%s: no memory to write it", dir, name);
     free(path);
     sb_buffer_free(json);
     return status;
@@ -35,7 +36,8 @@ static enum sb_status write_pooling(const char *folder, const struct sb_config *
         return status;
     bool by_mean = config->pooling == SB_POOL_MEAN;
     sb_buffer_format(&json,
-                     "{\"word_embedding_dimension\": %d, \"pooling_mode_cls_token\": %s, \"pooling_mode_mean_tokens\": %s}\n",
+                     "{\"word_embedding_dimension\": %d, \"pooling_mode_cls_token\": %s, "
+                     "\"pooling_mode_mean_tokens\": %s}\n",
                      config->hidden_size, by_mean ? "false" : "true", by_mean ? "true" : "false");
     return write_json(folder, "config.json", &json, error);
 }
@@ -68,7 +70,9 @@ static enum sb_status write_dense(const struct sb_dense_module *m, const char *f
         status = write_numbers(m, folder, error);
     if (status != SB_OK)
         return status;
-    sb_buffer_format(&json, "{\"in_features\": %zu, \"out_features\": %zu, \"bias\": true, \"activation_function\": \"%s\"}\n",
+    sb_buffer_format(&json,
+                     "{\"in_features\": %zu, \"out_features\": %zu, \"bias\": true, "
+                     "\"activation_function\": \"%s\"}\n",
                      m->in, m->out, class_of(m->activation));
     return write_json(folder, "config.json", &json, error);
 }
@@ -85,8 +89,8 @@ static enum sb_status write_list(const char *dir, bool normalize, struct sb_erro
     return write_json(dir, "modules.json", &json, error);
 }
 
-enum sb_status sb_dense_module_write(const struct sb_dense_module *module, const char *dir, const struct sb_config *config,
-                                     struct sb_error *error)
+enum sb_status sb_dense_module_write(const struct sb_dense_module *module, const char *dir,
+                                     const struct sb_config *config, struct sb_error *error)
 {
     char *pooling = sb_path_join(dir, "1_Pooling"), *dense = sb_path_join(dir, "2_Dense");
     enum sb_status status = pooling && dense ? write_pooling(pooling, config, error)

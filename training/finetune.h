@@ -36,7 +36,8 @@ size_t sb_finetune_bytes(const struct sb_finetune *run);
    classification head) is saved with it under its own name. */
 SB_MUST_CHECK enum sb_status sb_finetune_save(struct sb_finetune *run, const char *dir, enum sb_dtype dtype,
                                               struct sb_error *error);
-/* Whitens a model that was saved in dir by sentences of the training data, as the recipe's "whiten" says (training/whitened_model.h). */
+/* Whitens a model that was saved in dir by sentences of the training data, as the recipe's "whiten" says
+   (training/whitened_model.h). */
 SB_MUST_CHECK enum sb_status sb_finetune_whiten(struct sb_finetune *run, const char *dir, struct sb_error *error);
 
 #endif

@@ -12,11 +12,13 @@ enum { EXAMPLES = 32 }; /* of a batch */
 enum sb_status sb_whiten_check(const struct sb_config *config, size_t dimensions, struct sb_error *error)
 {
     if (dimensions >= (size_t)config->hidden_size)
-        return sb_fail(error, SB_INVALID, "whiten.dimensions is %zu; the model's vectors have %d numbers, and what LayerNorm "
-                                          "gives spans one dimension less",
+        return sb_fail(error, SB_INVALID,
+                       "whiten.dimensions is %zu; the model's vectors have %d numbers, and what LayerNorm gives spans one "
+                       "dimension less",
                        dimensions, config->hidden_size);
     if (config->pooling == SB_POOL_POOLER && config->pooler_activation != SB_LINEAR)
-        return sb_fail(error, SB_UNSUPPORTED, "whiten: the model's pooler ends with tanh; only a linear one can take it in");
+        return sb_fail(error, SB_UNSUPPORTED,
+                       "whiten: the model's pooler ends with tanh; only a linear one can take it in");
     return SB_OK;
 }
 
@@ -67,8 +69,8 @@ static enum sb_status add_data(struct measuring *m, const struct sb_data *data, 
     return status;
 }
 
-static enum sb_status measure(struct measuring *m, const struct sb_data *const *data, size_t count, struct sb_pool *pool,
-                              struct sb_error *error)
+static enum sb_status measure(struct measuring *m, const struct sb_data *const *data, size_t count,
+                              struct sb_pool *pool, struct sb_error *error)
 {
     const struct sb_pass_options options = {.max_rows = 2 * EXAMPLES,
                                             .max_tokens = 2 * EXAMPLES * m->options->max_length,

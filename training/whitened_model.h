@@ -1,13 +1,15 @@
 /*
- * Whitening of a saved model (training/whitening.h): what a recipe's "whiten" asks for. The model then gives the whitened vectors
- * by itself, of fewer numbers if so wanted.
+ * Whitening of a saved model (training/whitening.h): what a recipe's "whiten" asks for. The model then gives the whitened
+ * vectors by itself, of fewer numbers.
  *
  *     struct sb_whiten_options options = {.dimensions = 128, .sentences = 10000, .text_characters = 30, .max_length = 64};
  *     sb_whiten_model("my-model", &data, 1, &options, pool, &error);
  *
- * Mean and kernel become a Dense module behind the pooling, as sentence-transformers knows it, which takes in a linear pooler, too:
+ * Mean and kernel become a Dense module behind the pooling, as sentence-transformers knows it, which takes in a linear
+ * pooler, too. With y = K (x - mean):
  *
- *     y = K (x - mean)        x = [CLS], the mean, or W [CLS] + b:  Dense has the kernel K or K W, the bias -K mean or K (b - mean)
+ *     x = [CLS], or the mean over the tokens      Dense has the kernel K and the bias -K mean
+ *     x = W [CLS] + b, a linear pooler            K W and K (b - mean)
  *
  * Thread rule: no state.
  */
@@ -32,8 +34,8 @@ struct sb_whiten_options {
 /* Can vectors of this model be whitened to so many dimensions? SB_INVALID, SB_UNSUPPORTED. */
 SB_MUST_CHECK enum sb_status sb_whiten_check(const struct sb_config *config, size_t dimensions, struct sb_error *error);
 
-/* Writes the module into the model directory. Not atomic: for a directory that nobody reads yet. SB_INVALID: the vectors span fewer
-   dimensions. pool NULL: this thread. */
+/* Writes the module into the model directory. Not atomic: for a directory that nobody reads yet. SB_INVALID: the vectors
+   span fewer dimensions. pool NULL: this thread. */
 SB_MUST_CHECK enum sb_status sb_whiten_model(const char *dir, const struct sb_data *const *data, size_t count,
                                              const struct sb_whiten_options *options, struct sb_pool *pool,
                                              struct sb_error *error);

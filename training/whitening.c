@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A variance that is smaller than this part of the largest is rounding of the floats: scaled to 1 it would be noise. What LayerNorm
-   gives has such a direction, because its numbers have a fixed sum. */
+/* A variance that is smaller than this part of the largest is rounding of the floats: scaled to 1 it would be noise. What
+   LayerNorm gives has such a direction, because its numbers have a fixed sum. */
 #define ROUNDING 1e-11
 
 struct sb_whitening {

@@ -1,6 +1,6 @@
 /*
- * A trie over token ids. Its edges stand in one hash table with open addressing: (node, token) -> node. Node 0 is the root, so a
- * free place is one whose edge leads to it.
+ * A trie over token ids. Its edges stand in one hash table with open addressing: (node, token) -> node. Node 0 is the
+ * root, so a free place is one whose edge leads to it.
  */
 #include "training/word_list.h"
 

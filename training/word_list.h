@@ -3,11 +3,12 @@
  *
  *     struct sb_word_list *words;
  *     sb_word_list_open(&words, "words.txt", tokenizer, &error);
- *     size_t n = sb_word_list_match(words, ids, count);          // tokens of the longest word that ids begin with; 0: none
+ *     size_t n = sb_word_list_match(words, ids, count);       // tokens of the longest word that ids begin with; 0: none
  *     sb_word_list_free(words);
  *
- * The file has one word a line; what stands behind a space or tab (a frequency, a part of speech, as in jieba's dictionaries) is
- * ignored. Words of a single token need no list, and words with unknown tokens stand in no text: both are left out.
+ * The file has one word a line; what stands behind a space or tab (a frequency, a part of speech, as in jieba's
+ * dictionaries) is ignored. Words of a single token need no list, and words with unknown tokens stand in no text: both
+ * are left out.
  *
  * Thread rule: it never changes after open.
  */

@@ -1,6 +1,6 @@
 /*
- * A Dense module that is trained: what it gives is what the served model gives, its gradients are those of finite differences, and
- * what is saved is read again.
+ * A Dense module that is trained: what it gives is what the served model gives, its gradients are those of finite
+ * differences, and what is saved is read again.
  */
 #include "base/file.h"
 #include "model/session.h"
@@ -156,7 +156,8 @@ static void compute(float *vector, const struct trained *t, const char *text)
     struct sb_error error;
     struct sb_encoding encoding = {0};
     must(sb_pass_new(&pass, t->network, &(struct sb_pass_options){.max_tokens = 32, .max_rows = 1}, &error), &error);
-    must(sb_tokenizer_encode(sb_network_tokenizer(t->network), &encoding, text, strlen(text), NULL, 0, 32, &error), &error);
+    must(sb_tokenizer_encode(sb_network_tokenizer(t->network), &encoding, text, strlen(text), NULL, 0, 32, &error),
+         &error);
     struct sb_pass_row row = {.ids = encoding.ids, .length = encoding.length, .prefix = encoding.length};
     must(sb_pass_forward(pass, &(struct sb_pass_input){.rows = &row, .count = 1}, &error), &error);
     sb_dense_head_forward(t->head, vector, sb_pass_pooled(pass), 1, sb_network_values(t->network));
