@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Similar sentences beside faiss-cpu, hnswlib and usearch from PyPI, on the same vectors in one run, on one thread.
 
-    bench/search.py [--rows 100000] [--vectors FILE.f32] [--approximate] [--keep FOLDER] [--only WORD]
+    bench/search.py [--rows 100000] [--vectors FILE.f32] [--approximate | --sizes] [--keep FOLDER] [--only WORD]
 
 Without --vectors, sentences that simbert makes up are embedded with its default model. More rows than there are vectors are
 made of them: a vector and a part of the difference of two others, of length 1, which lies where sentence vectors lie. Queries
 are real vectors that are not among the rows.
 
 Times are processor time of the searching thread: what other programs on the machine take is left out, but not what they take
-of its memory's bandwidth. An approximate search looks at so many candidates that it finds TARGET of the true neighbours: the
+of its memory's bandwidth. --sizes compares all and searches the graph of simbert, for collections of several sizes. An
+approximate search looks at so many candidates that it finds TARGET of the true neighbours: the
 least of SEARCHING that does; simbert at as many as it always does. With --keep, vectors and graphs stay in a folder and are
 used again, so that graphs can be built at any time and be measured together. Prints the table; bench/search.md keeps what was measured, and says how to install what this needs."""
 import argparse
@@ -156,6 +157,7 @@ class UsearchGraph:
 EXACT = {"faiss IndexFlatIP, f32": faiss_flat, "faiss ScalarQuantizer, 8 bits": faiss_int8,
          "usearch exact, f32": usearch_exact}
 APPROXIMATE = {"faiss IndexHNSWFlat, f32": FaissGraph, "hnswlib, f32": HnswlibGraph, "usearch, i8": UsearchGraph}
+SIZES = (10000, 20000, 50000, 100000, 200000)
 FORMS = ("f32", "f16", "int16", "int8")
 
 
@@ -260,6 +262,23 @@ def measure(arguments, folder):
     print("\n".join(["", *lines]))
 
 
+def measure_sizes(arguments, folder):
+    """Where comparing all takes as long as the graph."""
+    program = build_program(folder, arguments.build)
+    print("| sentences | " + " | ".join(f"{form}, all | {form}, graph | recall" for form in FORMS if arguments.only in form))
+    for size in SIZES:
+        part = folder / str(size)
+        part.mkdir(exist_ok=True)
+        arguments.rows = size
+        _, queries, _, truth = data(arguments, part)
+        cells = []
+        for form in (form for form in FORMS if arguments.only in form):
+            exact, _ = simbert(program, part, form, "exact", len(queries))
+            graph, found = simbert(program, part, form, "auto", len(queries))
+            cells.append(f"{exact['median'] * 1e3:.2f} ms | {graph['median'] * 1e3:.2f} ms | {recall(found, truth):.4f}")
+        print(f"| {size:,} | " + " | ".join(cells) + " |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simbert", type=Path, default=ROOT / "build" / "simbert")
@@ -270,13 +289,14 @@ def main():
     parser.add_argument("--rows", type=int, default=100000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--approximate", action="store_true")
+    parser.add_argument("--sizes", action="store_true", help="compare all and search the graph, for several sizes")
     parser.add_argument("--keep", type=Path, help="folder for vectors and graphs, which are used again")
     parser.add_argument("--only", default="", help="only what has this in its name")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        measure(arguments, folder)
+        (measure_sizes if arguments.sizes else measure)(arguments, folder)
 
 
 if __name__ == "__main__":

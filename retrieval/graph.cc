@@ -1,15 +1,36 @@
 #include "retrieval/graph.h"
 
-/* Without its prefetching, which reads a link past the end of a full list. */
-#define NO_MANUAL_VECTORIZATION
-#include <hnswlib/hnswlib.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <mutex>
 #include <new>
 #include <queue>
 #include <vector>
+
+/* hnswlib keeps a mutex of 40 bytes a node for threads that add at once. Here one thread adds, and nobody else meanwhile: what
+   it names std::mutex in the graph is a mutex of one byte that does nothing. The pool of marks, which searches share, keeps
+   its real one. */
+#include <hnswlib/visited_list_pool.h>
+namespace hnswlib
+{
+namespace std
+{
+using namespace ::std;
+struct mutex {
+    void lock()
+    {
+    }
+    void unlock()
+    {
+    }
+};
+} // namespace std
+} // namespace hnswlib
+
+/* Without its prefetching, which reads a link past the end of a full list. */
+#define NO_MANUAL_VECTORIZATION
+#include <hnswlib/hnswlib.h>
 
 namespace
 {
@@ -201,16 +222,6 @@ class walk
 };
 
 } // namespace
-
-#if defined(__SANITIZE_THREAD__)
-/* hnswlib locks a node that it adds and then its neighbours, in no order: with one thread that adds, nobody can wait in a
-   circle. */
-extern "C" const char *__tsan_default_suppressions();
-extern "C" const char *__tsan_default_suppressions()
-{
-    return "deadlock:hnswlib::\n";
-}
-#endif
 
 sb_graph *sb_graph_new(const sb_matrix *matrix, const sb_score_kernels *kernels)
 {
