@@ -115,11 +115,9 @@ $(B)/simbert-mpi.so: training/mpi/module.c training/parallel_backend.h
 	$(MPICC) $(CPPFLAGS) -std=gnu11 -O2 -g $(WARN) -fPIC -shared -o $@ $<
 
 unit: $(TESTS) $(FUZZERS)
-# What ThreadSanitizer should see: the pool, the log, and all that runs on several threads; but not the building of large
-# approximate indexes, which takes it more than five minutes, nor processes that are killed, in which it finds no names for what
-# it is told to leave out of hnswlib.
+# What ThreadSanitizer should see: the pool, the log, and all that runs on several threads.
 threaded: $(B)/tests/base/test_pool $(B)/tests/base/test_log $(tests_kernels) $(tests_model) $(tests_training) \
-	$(filter-out %/test_ann %/test_crash,$(tests_retrieval)) $(tests_server)
+	$(tests_retrieval) $(tests_server)
 test: all unit
 	script/run-tests $(B)
 

@@ -1,11 +1,8 @@
 /* simbert clusters */
 #include "retrieval/clusters.h"
 
-#include "cli/command.h"
-#include "cli/model_choice.h"
 #include "cli/output.h"
-#include "cli/text_options.h"
-#include "cli/text_vectors.h"
+#include "cli/text_command.h"
 
 struct settings {
     double min_score;
@@ -69,35 +66,19 @@ static enum sb_status print(const struct settings *s, const struct sb_text_vecto
     return status;
 }
 
-static enum sb_status find(const struct settings *s, const struct sb_text_vectors *all, struct sb_error *error)
+static enum sb_status find(void *context, const struct sb_text_vectors *all, const struct sb_mining *set,
+                           struct sb_error *error)
 {
+    const struct settings *s = context;
     struct sb_clusters clusters = {0};
-    struct sb_pool *pool = sb_pool_new(sb_model_choice_threads(&s->model));
-    struct sb_mining set = sb_text_vectors_set(all, pool);
     enum sb_status status = SB_OK;
     if (s->k > 0 && all->count > 0)
-        status = sb_clusters_kmeans(&clusters, &set, s->k < all->count ? s->k : all->count, s->seed, error);
+        status = sb_clusters_kmeans(&clusters, set, s->k < all->count ? s->k : all->count, s->seed, error);
     else
-        status = sb_clusters_agglomerate(&clusters, &set, s->min_score, error);
+        status = sb_clusters_agglomerate(&clusters, set, s->min_score, error);
     if (status == SB_OK)
         status = print(s, all, &clusters, error);
     sb_clusters_free(&clusters);
-    sb_pool_free(pool);
-    return status;
-}
-
-static enum sb_status run(const struct settings *s, char **arguments, int count, struct sb_error *error)
-{
-    struct sb_model *model = NULL;
-    struct sb_text_vectors all = {0};
-    enum sb_status status = sb_model_choice_open(&model, &s->model, error);
-    if (status == SB_OK)
-        status = sb_text_vectors_load(&all, model, sb_model_choice_threads(&s->model), &s->texts, arguments, count,
-                                      error);
-    if (status == SB_OK)
-        status = find(s, &all, error);
-    sb_text_vectors_free(&all);
-    sb_model_release(model);
     return status;
 }
 
@@ -124,13 +105,8 @@ int sb_command_clusters(char **argv, struct sb_error *error)
          .help = "smallest group that is printed"},
         {0},
     };
-    struct sb_option text_options[SB_TEXT_OPTIONS], model_options[SB_MODEL_OPTIONS];
-    const struct sb_option_group groups[] = {
-        {"Options", options}, {"Texts", text_options}, {"Model", model_options}, {0}};
     int count, exit;
-    sb_text_options_table(text_options, &s.texts);
-    sb_model_options_table(model_options, &s.model);
-    if (!sb_command_begin(about, groups, examples, argv, &count, &exit, error))
+    if (!sb_text_command_begin(about, options, examples, &s.texts, &s.model, argv, &count, &exit, error))
         return exit;
-    return sb_exit(run(&s, argv, count, error));
+    return sb_exit(sb_text_command_mine(&s.texts, &s.model, argv, count, find, &s, error));
 }

@@ -1,10 +1,7 @@
 /* simbert coverage */
-#include "cli/command.h"
 #include "cli/embed_texts.h"
-#include "cli/model_choice.h"
 #include "cli/output.h"
-#include "cli/text_options.h"
-#include "cli/text_vectors.h"
+#include "cli/text_command.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -146,13 +143,8 @@ int sb_command_coverage(char **argv, struct sb_error *error)
         {.name = "all", .type = SB_OPTION_FLAG, .value = &s.all, .help = "print the covered ones, too"},
         {0},
     };
-    struct sb_option text_options[SB_TEXT_OPTIONS], model_options[SB_MODEL_OPTIONS];
-    const struct sb_option_group groups[] = {
-        {"Options", options}, {"Texts", text_options}, {"Model", model_options}, {0}};
     int count, exit;
-    sb_text_options_table(text_options, &s.texts);
-    sb_model_options_table(model_options, &s.model);
-    if (!sb_command_begin(about, groups, examples, argv, &count, &exit, error))
+    if (!sb_text_command_begin(about, options, examples, &s.texts, &s.model, argv, &count, &exit, error))
         return exit;
     if (!s.against) {
         sb_fail(error, SB_INVALID, "--against FILE is missing");
