@@ -1,13 +1,11 @@
 #include "server/database.h"
 
-#include <stdio.h>
+#include "retrieval/sqlite_file.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    APPLICATION_ID = 0x53424A42, /* "SBJB" */
-    BUSY_TIMEOUT_MS = 5000,      /* for a moment's lock by a tool that looks after the file, such as a backup */
-};
+enum { APPLICATION_ID = 0x53424A42 }; /* "SBJB" */
 
 struct sb_database {
     char *path;
@@ -16,24 +14,7 @@ struct sb_database {
 
 static enum sb_status fail(const struct sb_database *db, int code, struct sb_error *error)
 {
-    enum sb_status status = SB_INTERNAL;
-    switch (code & 0xFF) {
-    case SQLITE_ERROR:
-    case SQLITE_CONSTRAINT: /* our statements are fixed: with a sound file these can not be */
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: status = SB_CORRUPT; break;
-    case SQLITE_NOMEM: status = SB_NO_MEMORY; break;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED: status = SB_CONFLICT; break;
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_TOOBIG: status = SB_IO; break;
-    default: break;
-    }
-    return sb_fail(error, status, "%s: %s", db->path, db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(code));
+    return sb_fail(error, sb_sqlite_status(code), "%s: %s", db->path, sqlite3_errmsg(db->sqlite));
 }
 
 /* ---- statements ---- */
@@ -125,65 +106,6 @@ int64_t sb_database_last_key(const struct sb_database *db)
 
 /* ---- opening ---- */
 
-static enum sb_status script(struct sb_database *db, const char *sql, struct sb_error *error)
-{
-    int code = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? SB_OK : fail(db, code, error);
-}
-
-/* Takes the missing steps in one transaction. */
-static enum sb_status migrate(struct sb_database *db, const char *const *steps, int64_t version, int count,
-                              struct sb_error *error)
-{
-    char mark[128];
-    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", APPLICATION_ID, count);
-    enum sb_status status = script(db, "BEGIN IMMEDIATE", error);
-    for (int64_t i = version; status == SB_OK && i < count; i++)
-        status = script(db, steps[i], error);
-    if (status == SB_OK)
-        status = script(db, mark, error);
-    if (status != SB_OK)
-        sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
-    return status;
-}
-
-static enum sb_status recognise(struct sb_database *db, const char *const *steps, int count, struct sb_error *error)
-{
-    int64_t application = 0, version = 0, tables = 0;
-    enum sb_status status = sb_database_number(db, &application, error, "PRAGMA application_id", "");
-    if (status == SB_OK)
-        status = sb_database_number(db, &version, error, "PRAGMA user_version", "");
-    if (status == SB_OK)
-        status = sb_database_number(db, &tables, error, "SELECT count(*) FROM sqlite_schema", "");
-    if (status != SB_OK)
-        return status;
-    if (application != APPLICATION_ID && (tables || application || version))
-        return sb_fail(error, SB_INVALID, "%s: a database of another program; it is left as it is", db->path);
-    if (version > count)
-        return sb_fail(error, SB_UNSUPPORTED, "%s: schema version %lld is newer than this program's %d", db->path,
-                       (long long)version, count);
-    if (version < 0)
-        return sb_fail(error, SB_CORRUPT, "%s: schema version %lld", db->path, (long long)version);
-    return version < count ? migrate(db, steps, version, count, error) : SB_OK;
-}
-
-/* SQLite answers with the mode that it could take, and opens a file that it may only read without a word. */
-static enum sb_status make_durable(struct sb_database *db, struct sb_error *error)
-{
-    sqlite3_stmt *statement;
-    bool row = false;
-    if (sqlite3_db_readonly(db->sqlite, "main") == 1)
-        return sb_fail(error, SB_IO, "%s: the file is read-only", db->path);
-    enum sb_status status = sb_database_query(db, &statement, error, "PRAGMA journal_mode = WAL", "");
-    if (status == SB_OK)
-        status = sb_database_step(db, statement, &row, error);
-    if (status == SB_OK && (!row || strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0))
-        status = sb_fail(error, SB_IO, "%s: this file system can not keep a write-ahead log", db->path);
-    sqlite3_finalize(statement);
-    /* FULL: a commit returns when the log is on disk */
-    return status == SB_OK ? script(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;", error) : status;
-}
-
 enum sb_status sb_database_open(struct sb_database **db, const char *path, const char *const *steps, int count,
                                 struct sb_error *error)
 {
@@ -193,16 +115,7 @@ enum sb_status sb_database_open(struct sb_database **db, const char *path, const
         free(d);
         return sb_fail(error, SB_NO_MEMORY, "%s: no memory to open the database", path);
     }
-    int code =
-        sqlite3_open_v2(path, &d->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    enum sb_status status = code == SQLITE_OK ? SB_OK : fail(d, code, error);
-    if (status == SB_OK) {
-        sqlite3_extended_result_codes(d->sqlite, 1);
-        sqlite3_busy_timeout(d->sqlite, BUSY_TIMEOUT_MS);
-        status = recognise(d, steps, count, error);
-    }
-    if (status == SB_OK)
-        status = make_durable(d, error);
+    enum sb_status status = sb_sqlite_file_open(&d->sqlite, path, APPLICATION_ID, steps, count, error);
     if (status != SB_OK) {
         sb_database_close(d);
         return status;
