@@ -538,6 +538,7 @@ int main(void)
 {
     Suite *suite = suite_create("weights/tensorflow");
     TCase *tests = tcase_create("tensorflow");
+    tcase_set_timeout(tests, 60); /* damaged_index syncs a file a step */
     tcase_add_loop_test(tests, real_files, 0, sizeof checkpoints / sizeof *checkpoints);
     tcase_add_test(tests, index_with_optimizer_slots);
     tcase_add_test(tests, one_of_two_shards_missing);
