@@ -85,7 +85,9 @@ struct sb_finetune_events {
     int64_t start_ns, shown_ns; /* of this process */
     uint64_t first_step, steps;
     uint64_t rows; /* since start_ns */
-    double smoothed_loss;
+    double loss, smoothed_loss; /* of the last step */
+    uint64_t measured_step;     /* the last evaluation's, which a checkpoint of the same step tells again */
+    struct sb_metrics metrics;
 };
 struct sb_finetune_events sb_finetune_events_begin(const struct sb_finetune_task *task);
 void sb_finetune_tell_start(struct sb_finetune_events *events, const struct sb_finetune *run, uint64_t step);

@@ -152,6 +152,7 @@ void sb_finetune_tell_step(struct sb_finetune_events *events, const struct sb_tr
     int64_t now = sb_now_ns();
     int64_t every = events->as_json ? EVENTS_EVERY_NS : events->is_terminal ? TERMINAL_EVERY_NS : LINES_EVERY_NS;
     events->rows += step->rows;
+    events->loss = step->loss;
     events->smoothed_loss =
         isnan(events->smoothed_loss) ? step->loss : events->smoothed_loss + 0.05 * (step->loss - events->smoothed_loss);
     bool due = now - events->shown_ns >= every || step->number == events->steps;
@@ -166,17 +167,25 @@ void sb_finetune_tell_step(struct sb_finetune_events *events, const struct sb_tr
     events->shown = true;
 }
 
+/* Members of an object that has some already, if so. */
+static void put_metrics(struct sb_buffer *line, const struct sb_metrics *metrics, bool has_some)
+{
+    for (size_t i = 0; i < metrics->count; i++) {
+        sb_buffer_text(line, i || has_some ? "," : "");
+        sb_buffer_json_string(line, metrics->items[i].name, strlen(metrics->items[i].name));
+        sb_buffer_text(line, ":");
+        sb_buffer_float(line, (float)metrics->items[i].value);
+    }
+}
+
 void sb_finetune_tell_metrics(struct sb_finetune_events *events, uint64_t step, const struct sb_metrics *metrics)
 {
+    events->measured_step = step;
+    events->metrics = *metrics;
     if (events->as_json) {
         struct sb_buffer line = {0};
         sb_buffer_format(&line, "{\"event\":\"evaluation\",\"step\":%" PRIu64 ",\"metrics\":{", step);
-        for (size_t i = 0; i < metrics->count; i++) {
-            sb_buffer_text(&line, i ? "," : "");
-            sb_buffer_json_string(&line, metrics->items[i].name, strlen(metrics->items[i].name));
-            sb_buffer_text(&line, ":");
-            sb_buffer_float(&line, (float)metrics->items[i].value);
-        }
+        put_metrics(&line, metrics, false);
         sb_buffer_text(&line, "}");
         send(&line);
     } else if (events->shows_line) {
@@ -195,7 +204,11 @@ void sb_finetune_tell_checkpoint(struct sb_finetune_events *events, uint64_t ste
     struct sb_buffer line = {0};
     sb_buffer_format(&line, "{\"event\":\"checkpoint\",\"step\":%" PRIu64, step);
     put_text(&line, "path", path);
-    sb_buffer_text(&line, ",\"metrics\":{}");
+    sb_buffer_text(&line, ",\"metrics\":{\"train_loss\":");
+    sb_buffer_float(&line, (float)events->loss);
+    if (events->measured_step == step)
+        put_metrics(&line, &events->metrics, true);
+    sb_buffer_text(&line, "}");
     send(&line);
 }
 

@@ -320,7 +320,7 @@ static enum sb_status complete_columns(struct sb_data_format *format, const char
     if (format->kind == SB_DATA_AUTO)
         format->kind = of[SB_ROLE_C] >= 0 ? SB_DATA_TRIPLETS : of[SB_ROLE_B] >= 0 ? SB_DATA_PAIRS : SB_DATA_SENTENCES;
     if (format->kind == SB_DATA_SYNONYMS || format->kind == SB_DATA_CHAT)
-        return sb_fail(error, SB_INVALID, "%s: %s come as JSON lines, and the first line is none", path,
+        return sb_fail(error, SB_INVALID, "%s: %s come as JSON lines, and most lines are none", path,
                        sb_data_kind_name(format->kind));
     static const char *const names[SB_ROLES] = {"a", "b", "c", "label"};
     static const int needs[SB_DATA_KINDS] = {
@@ -357,6 +357,17 @@ static enum sb_status find_columns(struct sb_data_format *format, const struct s
     return complete_columns(format, file->path, error);
 }
 
+/* Most of them: one that is something else is a bad line, wherever it stands. */
+static bool are_objects(const struct sample *sample)
+{
+    int objects = 0;
+    for (int i = 0; i < sample->count; i++) {
+        struct sb_text_view line = sb_trimmed(sample->lines[i].text, sample->lines[i].size);
+        objects += line.size > 0 && line.text[0] == '{';
+    }
+    return 2 * objects > sample->count;
+}
+
 enum sb_status sb_data_format_find(struct sb_data_format *format, const struct sb_data_file *file, const char *sample,
                                    size_t size, struct sb_error *error)
 {
@@ -367,7 +378,7 @@ enum sb_status sb_data_format_find(struct sb_data_format *format, const struct s
     take_sample(&lines, sample, size);
     if (lines.count == 0)
         return sb_fail(error, SB_INVALID, "%s has no lines", file->path);
-    if (!file->columns && sb_trimmed(lines.lines[0].text, lines.lines[0].size).text[0] == '{')
+    if (!file->columns && are_objects(&lines))
         return find_json(format, file->path, &lines, error);
     return find_columns(format, file, &lines, error);
 }

@@ -3,6 +3,7 @@ is not, and what is wrong is named with file, line and key."""
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -121,6 +122,16 @@ def test_the_report_as_a_page(trained):
     shown = "".join(page.itertext())
     assert all(example["source"] in shown for example in report["paraphrases"])
     assert "faq.jsonl" in shown and "line 13" in shown
+
+
+def test_the_line_that_shows_progress(work):
+    """Loss and its parts, rows a second, the time that is left; before it what is in memory."""
+    _, errors = simbert(*command(work, work / "shown", "--progress", "always"))
+    steps = [line for line in errors.splitlines() if line.startswith("step ")]
+    assert re.fullmatch(r"step 24 of 24  loss [\d.]+  seq2seq [\d.]+  in_batch_similarity [\d.]+  [\d.]+ rows/s  0:00 left",
+                        steps[-1]), steps
+    assert re.search(r"12 examples, 24 steps; memory \d+ MB, of it [\d.]+ MB optimizer state", errors)
+    assert re.search(r"evaluation at step 24: dev.spearman -?[\d.]+", errors)
 
 
 def test_sentences_alone(work):

@@ -574,6 +574,9 @@ def test_simbert_trains(launch):
     done = wait_for(server, job["id"], "succeeded", "failed")
     assert done["status"] == "succeeded" and done["trained_tokens"] > 0, done["error"]
     assert vector(server, done["fine_tuned_model"])[1] != vector(server, "tiny")[1]
+    checkpoint, = server.get(f"/v1/fine_tuning/jobs/{job['id']}/checkpoints").json()["data"]
+    measured = [name.rsplit(".", 1)[-1] for name in checkpoint["metrics"]]
+    assert checkpoint["step_number"] == 3 and {"train_loss", "mrr"} <= set(measured)
 
 
 # ---- the OpenAI SDK ----

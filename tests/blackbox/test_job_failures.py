@@ -131,6 +131,18 @@ def test_a_file_that_is_damaged_under_a_job(trainer, damage):
     assert tuned_vector(trainer, job) == expected
 
 
+def test_lines_that_are_no_examples(trainer):
+    """A few are counted and told; too many end the job before it trains, with file and line."""
+    bad = b"not an example\n"
+    job = create(trainer, upload(trainer, bad + data()), steps=3, bad_lines={"max_share": 0.2})
+    assert tuned_vector(trainer, job)
+    assert any("12 examples" in message and "1 dropped" in message for message in events_of(trainer, job))
+    job = create(trainer, upload(trainer, bad + data()), steps=3)
+    failed = wait_for(trainer, job, "failed", "succeeded")
+    assert failed["status"] == "failed" and "line 1:" in failed["error"]["message"], failed["error"]
+    assert not any(message.startswith("Step ") for message in events_of(trainer, job))
+
+
 @pytest.mark.skipif(conftest.SANITIZED, reason="a job's memory limit leaves no room for a sanitizer's shadow")
 def test_memory_that_runs_out(launch):
     """A batch of everything asks for more than a job may have."""

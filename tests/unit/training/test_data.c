@@ -91,6 +91,9 @@ START_TEST(formats_are_found_out)
     check_first("bom.txt", "\xEF\xBB\xBF一句话", "sentences 1: 一句话");
     check_first("bom.jsonl", "\xEF\xBB\xBF{\"text\": \"一句话\"}", "sentences 1: 一句话");
     check_first("tabs.txt", "a\tb\nx\ny\nz\n", "sentences 1: a\tb");
+    refuse_text("first.jsonl",
+                "no example\n{\"text\": \"a\", \"synonyms\": [\"b\"]}\n{\"text\": \"c\", \"synonyms\": [\"d\"]}\n",
+                "1 of 3 lines are no synonyms"); /* a bad line, though the first */
 }
 END_TEST
 
