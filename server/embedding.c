@@ -175,6 +175,15 @@ void sb_embedding_clear(struct sb_embedding *embedding)
     free(embedding->part_ends);
 }
 
+void sb_embedding_again(struct sb_embedding *embedding)
+{
+    struct sb_embedding fresh = {
+        .inputs = embedding->inputs, .options = embedding->options, .ready = embedding->ready};
+    embedding->inputs = (struct sb_inputs){0};
+    sb_embedding_clear(embedding);
+    *embedding = fresh;
+}
+
 /* ---- vectors ---- */
 
 static double dot(const float *a, const float *b, size_t n)

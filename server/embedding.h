@@ -39,6 +39,8 @@ struct sb_embedding {
 /* Takes over the reference to model. */
 void sb_embedding_start(struct sb_embedding *embedding, struct sb_request *request, struct sb_model *model);
 void sb_embedding_clear(struct sb_embedding *embedding);
+/* In ready(), or later: as it was before its start, to be started once more with another model. */
+void sb_embedding_again(struct sb_embedding *embedding);
 
 /* The model that a request names (NULL: the default) with a reference; NULL: the request has been answered. */
 struct sb_model *sb_request_model(struct sb_request *request, const char *name);

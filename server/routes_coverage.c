@@ -10,6 +10,7 @@ struct coverage {
     struct sb_embedding embedding;
     struct sb_filter *filter;
     double min_score;
+    bool is_again; /* the collection has changed its model while the questions were embedded */
 };
 
 static void coverage_free(void *state)
@@ -59,6 +60,14 @@ static void send_coverage(struct sb_request *request, const struct sb_search_res
     sb_request_send(request, 200);
 }
 
+static void embed(struct sb_request *request)
+{
+    struct coverage *c = request->state;
+    struct sb_model *model = sb_collection_model(request);
+    if (model)
+        sb_embedding_start(&c->embedding, request, model);
+}
+
 static void search(struct sb_request *request)
 {
     struct coverage *c = request->state;
@@ -73,6 +82,12 @@ static void search(struct sb_request *request)
                                 .keep_context = c->filter,
                                 .model_hash = sb_model_hash(c->embedding.model)};
     enum sb_status status = sb_store_search(request->server->store, request->params[0], &nearest, &results, &error);
+    if (status == SB_CONFLICT && !c->is_again) {
+        c->is_again = true;
+        sb_embedding_again(&c->embedding);
+        embed(request);
+        return;
+    }
     if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);
         return;
@@ -84,14 +99,6 @@ static void search(struct sb_request *request)
 static void search_later(struct sb_request *request)
 {
     sb_request_later(request, search);
-}
-
-static void embed(struct sb_request *request)
-{
-    struct coverage *c = request->state;
-    struct sb_model *model = sb_collection_model(request);
-    if (model)
-        sb_embedding_start(&c->embedding, request, model);
 }
 
 void sb_handle_coverage(struct sb_request *request)

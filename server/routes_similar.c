@@ -29,6 +29,7 @@ struct similar {
     int64_t top_k;
     double min_score; /* as given, or below every score of the mode */
     bool rerank;
+    bool is_again; /* the collection has changed its model while the texts were embedded */
     size_t queries, dimensions;
     char model_hash[64];                /* of the model that made the queries' vectors */
     const cJSON *vector_list, *id_list; /* borrowed from the JSON; NULL unless that is what is asked */
@@ -319,6 +320,17 @@ static void send_matches(struct sb_request *request, const struct sb_search_resu
     sb_request_send(request, 200);
 }
 
+static void embed(struct sb_request *request)
+{
+    struct similar *s = request->state;
+    struct sb_model *model = sb_collection_model(request);
+    if (!model)
+        return;
+    snprintf(s->model_hash, sizeof s->model_hash, "%s", sb_model_hash(model));
+    s->dimensions = (size_t)sb_model_dimensions(model);
+    sb_embedding_start(&s->embedding, request, model);
+}
+
 static void search(struct sb_request *request)
 {
     struct similar *s = request->state;
@@ -337,13 +349,19 @@ static void search(struct sb_request *request)
     results = s->mode == MODE_HYBRID ? &fused : s->mode == MODE_LEXICAL ? &by_words : &by_meaning;
     if (status == SB_OK && s->rerank && s->mode != MODE_VECTOR)
         rerank(request, results);
+    bool repeats = status == SB_CONFLICT && s->embedding.model && !s->is_again;
     if (status == SB_OK)
         send_matches(request, results, info.model_name);
-    else
+    else if (!repeats)
         sb_request_fail(request, status, NULL, &error);
     sb_search_results_free(&fused);
     sb_search_results_free(&by_meaning);
     sb_search_results_free(&by_words);
+    if (repeats) {
+        s->is_again = true;
+        sb_embedding_again(&s->embedding);
+        embed(request);
+    }
 }
 
 /* ---- the steps ---- */
@@ -371,12 +389,7 @@ static void begin(struct sb_request *request)
         search(request);
         return;
     }
-    struct sb_model *model = sb_collection_model(request);
-    if (!model)
-        return;
-    snprintf(s->model_hash, sizeof s->model_hash, "%s", sb_model_hash(model));
-    s->dimensions = (size_t)sb_model_dimensions(model);
-    sb_embedding_start(&s->embedding, request, model);
+    embed(request);
 }
 
 void sb_handle_similar(struct sb_request *request)
