@@ -237,7 +237,7 @@ START_TEST(one_of_several_changes_wins)
     int wins[RACERS][RACES] = {{0}};
     pthread_t threads[RACERS];
     for (int i = 0; i < RACES; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "%d", i);
         add(name);
     }
