@@ -16,8 +16,8 @@
 #include <string.h>
 #include <time.h>
 
-/* A share of the steps, at their end, whose mean is the loss of a run. */
-enum { LAST_STEPS = 5 };
+/* The loss of a run is the mean over the last fifth of its steps. */
+enum { LAST_PART = 5 };
 
 struct runner {
     const struct sb_study_setup *setup;
@@ -165,7 +165,7 @@ static int compare(const void *a, const void *b)
 static void measure_training(struct trial *t)
 {
     struct sb_study_measures *m = &t->out->after;
-    uint64_t steps = t->runner->results->steps, last = (steps + LAST_STEPS - 1) / LAST_STEPS;
+    uint64_t steps = t->runner->results->steps, last = (steps + LAST_PART - 1) / LAST_PART;
     double sum = 0;
     for (uint64_t i = steps - last; i < steps; i++)
         sum += t->out->losses[i];
