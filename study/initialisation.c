@@ -9,7 +9,8 @@ const struct sb_study sb_study_initialisation = {
         "deviations, whatever their sizes. Xavier (Glorot and Bengio, 2010) makes the variance 2 / (fan in + fan "
         "out), He (He et al., 2015) 2 / fan in for relu, LeCun (1998) 1 / fan in, which keeps the variance of a "
         "layer's output; a random orthogonal matrix (Saxe et al., 2014) keeps lengths exactly, and at variance 1 / "
-        "n a square random matrix is close to one. Embeddings are truncated normals of .02 in all runs.",
+        "n a square random matrix is close to one. Embeddings are truncated normals of .02, but where a run names "
+        "another number: it is theirs, too.",
     .recipe = "{\"batch_size\": 16, \"dtype\": \"bf16\", \"learning_rate\": 1e-3, \"dropout\": {\"hidden\": 0, \"attention\": 0}, "
               "\"objectives\": [{\"name\": \"seq2seq\"}]}",
     .steps = 150,
