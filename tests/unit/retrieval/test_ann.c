@@ -425,7 +425,7 @@ int main(void)
 {
     Suite *suite = suite_create("approximate index");
     TCase *tests = tcase_create("approximate index");
-    tcase_set_timeout(tests, 200);
+    tcase_set_timeout(tests, 400);
     tcase_add_loop_test(tests, the_nearest_are_found_in_every_form, 0, SB_VECTORS_FORMS);
     tcase_add_test(tests, changes_are_seen_at_once);
     tcase_add_test(tests, filters_of_any_share_fill_top_k);
