@@ -137,7 +137,7 @@ int main(int argc, char **argv)
         search(store, first, 1, true, (int32_t[TOP_K]){0}); /* reads a collection that is only on disk */
         built = wait_for_index(store);
     }
-    double bytes = stored > 0 ? (double)(sb_memory_resident() - before) / (double)n : 0;
+    double bytes = (double)(sb_memory_resident() - before) / (double)n;
 
     double *times = malloc(q * REPEATS * sizeof *times), batch = 1e9;
     int32_t *found = malloc(q * TOP_K * sizeof *found);

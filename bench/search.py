@@ -30,7 +30,7 @@ DIMENSIONS, TOP_K, REPEATS, PART = 512, 10, 3, 0.5
 LIBRARIES = ("retrieval", "kernels", "base")
 SYSTEM = ("-lsqlite3", "-lstdc++", "-lcjson", "-lutf8proc", "-lm", "-lpthread")
 # M and candidates while building: for all. Candidates while searching: the least of these that reaches the recall.
-LINKS, BUILDING, SEARCHING, TARGET = 16, 120, (50, 75, 100, 150, 200, 300, 400, 600, 1000), 0.98
+LINKS, BUILDING, SEARCHING, TARGET = 16, 120, (20, 35, 50, 75, 100, 150, 200, 300, 400, 600, 1000), 0.98
 
 
 def unit(x):
@@ -118,6 +118,29 @@ class FaissGraph:
         return self.index.search(queries, TOP_K)[1]
 
 
+class FaissLists:
+    """Lists of the rows that lie near each of LISTS centres; so many of them are searched."""
+    LISTS, SAMPLE, unit = 2048, 100000, "lists"
+
+    def __init__(self, rows, path):
+        import faiss
+        faiss.omp_set_num_threads(1)
+        if path.exists():
+            self.index = faiss.read_index(str(path))
+            return
+        self.centres = faiss.IndexFlatIP(DIMENSIONS)
+        self.index = faiss.IndexIVFFlat(self.centres, DIMENSIONS, self.LISTS, faiss.METRIC_INNER_PRODUCT)
+        self.index.train(rows[np.random.default_rng(1).choice(len(rows), self.SAMPLE, replace=False)])
+        self.index.add(rows)
+        faiss.write_index(self.index, str(path))
+
+    def candidates(self, count):
+        self.index.nprobe = count
+
+    def search(self, queries):
+        return self.index.search(queries, TOP_K)[1]
+
+
 class HnswlibGraph:
     def __init__(self, rows, path):
         import hnswlib
@@ -156,7 +179,7 @@ class UsearchGraph:
 
 EXACT = {"faiss IndexFlatIP, f32": faiss_flat, "faiss ScalarQuantizer, 8 bits": faiss_int8,
          "usearch exact, f32": usearch_exact}
-APPROXIMATE = {"faiss IndexHNSWFlat, f32": FaissGraph, "hnswlib, f32": HnswlibGraph, "usearch, i8": UsearchGraph}
+APPROXIMATE = {"faiss IndexHNSWFlat, f32": FaissGraph, "faiss IndexIVFFlat, f32": FaissLists, "hnswlib, f32": HnswlibGraph, "usearch, i8": UsearchGraph}
 SIZES = (10000, 20000, 50000, 100000, 200000)
 FORMS = ("f32", "f16", "int16", "int8")
 
@@ -181,10 +204,10 @@ def simbert(program, folder, form, kind, count):
     found = np.fromfile(work / "found.i32", dtype=np.int32).reshape(count, TOP_K)
     known = work / "built.json"
     result = json.loads(out)
-    if result["bytes"] > 0:  # it has just been stored
-        known.write_text(json.dumps({key: result[key] for key in ("bytes", "build")}))
+    if result["store"] > 0:  # it has just been stored
+        known.write_text(json.dumps(result["build"]))
     elif known.exists():
-        result.update(json.loads(known.read_text()))
+        result["build"] = json.loads(known.read_text())
     return result, found
 
 
@@ -197,14 +220,15 @@ def least_candidates(graph, queries, truth):
 
 
 def graph_line(title, kind, folder, rows, queries, truth):
-    path, begin = folder / f"{title.split()[0]}.graph", time.thread_time()
+    name = title.split(",")[0].split()[-1]
+    path, begin = folder / f"{name}.graph", time.thread_time()
     time_path, is_new = path.with_suffix(".seconds"), not path.exists()
     graph = kind(rows, path)
     if is_new:
         time_path.write_text(str(time.thread_time() - begin))
     count = least_candidates(graph, queries, truth)
     median, batch, found = timed(graph.search, queries)
-    return (f"| {title}, {count} candidates | {median * 1e3:.2f} ms | {batch * 1e3:.2f} ms | {recall(found, truth):.4f} | | "
+    return (f"| {title}, {count} {getattr(kind, 'unit', 'candidates')} | {median * 1e3:.2f} ms | {batch * 1e3:.2f} ms | {recall(found, truth):.4f} | | "
             f"{float(time_path.read_text()):.0f} s |")
 
 
