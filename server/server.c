@@ -30,7 +30,7 @@ struct sb_server_options sb_server_defaults(void)
         .max_batch_rows = scheduler.max_batch_rows,
         .vector_cache_bytes = 8 << 20,
         .max_jobs = 1,
-        .job_niceness = 10,
+        .job_niceness = 19,
         .max_upload_bytes = 512 << 20,
         .max_client_batch = 2048,
         .max_body_bytes = 8 << 20,

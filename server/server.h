@@ -50,7 +50,7 @@ struct sb_server_options {
 
     const char *finetune_program; /* that trains for jobs, with the arguments "finetune --job DIR"; NULL: this program */
     int max_jobs;                 /* fine-tuning jobs that run at a time, 1 to 16; the rest queue; 1 */
-    int job_niceness;             /* of their processes, above the server's; 10 */
+    int job_niceness;             /* of their processes, above the server's; 19: what requests leave */
     int job_threads;              /* of each; 0: as many as processors */
     size_t job_memory_bytes;      /* of each; 0: three quarters of the memory limit */
     size_t max_upload_bytes;      /* of one file, with its form; 512 MiB */

@@ -101,8 +101,8 @@ static void moments(double *mean, double *deviation, const double *values, size_
 
 struct sb_study_summary sb_study_summarise(const struct sb_study_results *results, size_t run, const char *measure)
 {
-    double values[SB_STUDY_SEEDS], differences[SB_STUDY_SEEDS], mean = 0, deviation = 0;
-    struct sb_study_summary summary = {0};
+    double values[SB_STUDY_SEEDS] = {0}, differences[SB_STUDY_SEEDS] = {0}, mean, deviation;
+    struct sb_study_summary summary;
     size_t n = results->seeds;
     for (size_t i = 0; i < n; i++) {
         values[i] = sb_study_measured(&sb_study_trial(results, run, i)->after, measure);
