@@ -93,6 +93,19 @@ const char *sb_request_raw_query(const struct sb_request *request, const char *n
     return MHD_lookup_connection_value(exchange_of(request)->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+bool sb_http_enter(struct sb_exchange *x, bool dispatches)
+{
+    struct sb_http *http = x->http;
+    pthread_mutex_lock(&http->lock);
+    bool enters = !http->is_drained;
+    if (enters) {
+        http->active++;
+        x->dispatched = x->dispatched || dispatches;
+    }
+    pthread_mutex_unlock(&http->lock);
+    return enters;
+}
+
 /* ---- refusing ---- */
 
 bool sb_http_refuse(struct sb_exchange *x, enum sb_problem problem, const char *message)
@@ -228,14 +241,11 @@ static enum MHD_Result queue_reply(struct sb_exchange *x)
 
 /* ---- callbacks of libmicrohttpd ---- */
 
-static void dispatch(struct sb_exchange *x)
+static bool dispatch(struct sb_exchange *x)
 {
-    struct sb_http *http = x->http;
     struct sb_request *r = &x->request;
-    pthread_mutex_lock(&http->lock);
-    http->active++;
-    x->dispatched = true;
-    pthread_mutex_unlock(&http->lock);
+    if (!sb_http_enter(x, true))
+        return false;
     sb_http_suspend(r);
     if (x->pieces)
         x->pieces->end(r);
@@ -243,6 +253,7 @@ static void dispatch(struct sb_exchange *x)
         sb_request_later(r, r->route->handle);
     else
         r->route->handle(r);
+    return true;
 }
 
 /* libmicrohttpd goes on with further chunks of a body that it has read already although the connection was suspended for
@@ -283,8 +294,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     }
     if (x->answered)
         return queue_reply(x);
-    dispatch(x);
-    return MHD_YES;
+    return dispatch(x) ? MHD_YES : MHD_NO;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -391,6 +401,7 @@ void sb_http_drain(struct sb_http *http)
     pthread_mutex_lock(&http->lock);
     while (http->active > 0)
         pthread_cond_wait(&http->idle, &http->lock);
+    http->is_drained = true;
     pthread_mutex_unlock(&http->lock);
 }
 

@@ -51,10 +51,13 @@ struct sb_http {
     pthread_mutex_t lock;      /* guards suspended and active */
     struct sb_exchange *suspended;
     size_t active;       /* dispatched and not completed */
+    bool is_drained;     /* nothing may become active any more: the daemon ends, and may not find a connection suspended */
     pthread_cond_t idle; /* active became 0 */
     struct sb_http_watch watch;
 };
 
+/* http.c: counts the exchange as active before its connection is suspended; false: the server has ended, close the connection. */
+bool sb_http_enter(struct sb_exchange *x, bool dispatches);
 /* http.c: answers with a problem; false. */
 bool sb_http_refuse(struct sb_exchange *x, enum sb_problem problem, const char *message);
 bool sb_http_too_large(struct sb_exchange *x);

@@ -6,15 +6,14 @@
 
 enum { PIECE = 256 << 10 };
 
-static void hand_over(struct sb_exchange *x)
+/* The server does not end while the handler has the piece. */
+static bool hand_over(struct sb_exchange *x)
 {
-    struct sb_http *http = x->http;
-    pthread_mutex_lock(&http->lock);
-    http->active++; /* the server must not end while the handler has the piece */
-    x->dispatched = true;
-    pthread_mutex_unlock(&http->lock);
+    if (!sb_http_enter(x, true))
+        return false;
     sb_http_suspend(&x->request);
     x->pieces->piece(&x->request);
+    return true;
 }
 
 void sb_request_next_piece(struct sb_request *request)
@@ -43,6 +42,6 @@ bool sb_http_pieces_take(struct sb_exchange *x, const char *data, size_t size)
     if (r->body.failed)
         sb_http_refuse(x, SB_PROBLEM_STOPPING, "no memory for the body");
     else if (r->body.length >= PIECE || stopping)
-        hand_over(x);
+        return hand_over(x);
     return true;
 }

@@ -39,15 +39,15 @@ static void write_piece(struct sb_background_job *job)
     pthread_mutex_unlock(&http->lock);
 }
 
-static void hand_over(struct sb_exchange *x)
+static bool hand_over(struct sb_exchange *x)
 {
     struct sb_http *http = x->http;
-    pthread_mutex_lock(&http->lock);
-    http->active++; /* the server must not end while the connection is suspended */
-    pthread_mutex_unlock(&http->lock);
+    if (!sb_http_enter(x, false))
+        return false;
     sb_http_suspend(&x->request);
     x->request.job.run = write_piece;
     sb_background_push(http->server->background, &x->request.job);
+    return true;
 }
 
 /* What is wrong with an upload that goes on; true: nothing. */
@@ -81,6 +81,6 @@ bool sb_http_upload_take(struct sb_exchange *x, const char *data, size_t size)
     if (r->body.failed)
         sb_http_refuse(x, SB_PROBLEM_STOPPING, "no memory for the upload");
     else if (r->body.length >= PIECE)
-        hand_over(x);
+        return hand_over(x);
     return true;
 }

@@ -601,7 +601,7 @@ def test_openai_sdk(tuner):
         assert [each.step_number for each in jobs.checkpoints.list(job.id, limit=1)] == [4, 2]
         assert client.files.content(done.result_files[0]).text
         slow = jobs.create(model="tiny", training_file=plan_file(tuner, LONG))
-        assert jobs.pause(slow.id).status == "paused" and jobs.resume(slow.id).status == "queued"
+        assert jobs.pause(slow.id).status == "paused" and jobs.resume(slow.id).status in ("queued", "running")
         assert jobs.cancel(slow.id).status == "cancelled"
         assert client.models.delete(done.fine_tuned_model).deleted
         with pytest.raises(openai.BadRequestError) as caught:
