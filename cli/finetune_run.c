@@ -3,12 +3,12 @@
  */
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/json.h"
 #include "cli/finetune.h"
 #include "training/checkpoints.h"
 #include "weights/convert.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
@@ -159,22 +159,12 @@ static void path_beside(const struct run *r, char *path, size_t size, const char
     snprintf(path, size, "%s/%s", r->task->checkpoints, name);
 }
 
-/* The files of a model directory, one level of folders deep. */
+/* What can not be removed stays: it is in nobody's way. */
 static void remove_folder(const char *dir)
 {
-    DIR *folder = opendir(dir);
-    const struct dirent *entry;
-    while (folder && (entry = readdir(folder))) {
-        char path[PATH_MAX];
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-        if (unlink(path) != 0)
-            remove_folder(path);
-    }
-    if (folder)
-        closedir(folder);
-    rmdir(dir);
+    struct sb_error ignored;
+    if (sb_folder_remove(dir, &ignored) != SB_OK)
+        return;
 }
 
 /* The model as it is now becomes the best one when it is; with patience, the last one that was best is what is saved in the end. */

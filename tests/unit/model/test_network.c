@@ -85,14 +85,10 @@ static const double variant_tolerance = 1e-5; /* golden/README.md, variants */
 /* Attention variants: loss and every gradient. */
 START_TEST(test_variant_gradients)
 {
-    static const char *const names[] = {"vanilla",           "talking",
-                                        "dense",             "random",
-                                        "factorised-dense",  "factorised-random",
-                                        "mixture-all",       "mixture-random-vanilla",
-                                        "mixture-dense-vanilla"};
+    const char *name = families[FIRST_VARIANT + _i].name;
     char file[64], model[64];
-    snprintf(file, sizeof file, "variants/%s.safetensors", names[_i]);
-    snprintf(model, sizeof model, "variants/%s", names[_i]);
+    snprintf(file, sizeof file, "variants/%s.safetensors", name);
+    snprintf(model, sizeof model, "variants/%s", name);
     struct golden_tensors g = golden_open(file);
     struct training_batch batch;
     batch_read(&batch, &g, "", 0, 6);
@@ -111,7 +107,7 @@ START_TEST(test_variant_gradients)
         ck_assert_uint_eq(count, p->rows * p->columns);
         for (size_t j = 0; j < count; j++) {
             double expected = reference[j], got = gradients[p->offset + j];
-            ck_assert_msg(fabs(got - expected) <= variant_tolerance, "%s %s[%zu]: %.9g, reference %.9g", names[_i], key, j, got, expected);
+            ck_assert_msg(fabs(got - expected) <= variant_tolerance, "%s %s[%zu]: %.9g, reference %.9g", name, key, j, got, expected);
         }
     }
     free(gradients);
@@ -459,7 +455,7 @@ int main(void)
     TCase *tests = tcase_create("network");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, test_seq2seq_gradients, 0, 2);
-    tcase_add_loop_test(tests, test_variant_gradients, 0, 9);
+    tcase_add_loop_test(tests, test_variant_gradients, 0, VARIANTS);
     tcase_add_loop_test(tests, test_forward_equals_session, 0, FAMILIES);
     tcase_add_loop_test(tests, test_differences, 0, FAMILIES);
     tcase_add_loop_test(tests, test_differences_with_dropout, 0, FAMILIES);

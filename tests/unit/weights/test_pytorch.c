@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/support.h"
+#include "tests/unit/weights/torch_files.h"
 #include "weights/checkpoint.h"
 
 #include <stdint.h>
@@ -9,24 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-
-static struct sb_checkpoint *open_ok(const char *dir)
-{
-    struct sb_checkpoint *checkpoint;
-    struct sb_error error;
-    ck_assert_msg(sb_checkpoint_open(&checkpoint, dir, &error) == SB_OK, "%s: %s", dir, error.message);
-    return checkpoint;
-}
-
-static void expect_error(enum sb_status status, const char *words)
-{
-    struct sb_checkpoint *checkpoint;
-    struct sb_error error = {0};
-    enum sb_status got = sb_checkpoint_open(&checkpoint, scratch("m"), &error);
-    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s",
-                  sb_status_name(status), words, sb_status_name(got), error.message);
-    ck_assert_ptr_null(checkpoint);
-}
 
 /* ---- the real file ---- */
 

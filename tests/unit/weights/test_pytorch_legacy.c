@@ -2,30 +2,13 @@
 #include "base/buffer.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/support.h"
+#include "tests/unit/weights/torch_files.h"
 #include "weights/checkpoint_impl.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct sb_checkpoint *open_ok(const char *dir)
-{
-    struct sb_checkpoint *checkpoint;
-    struct sb_error error;
-    ck_assert_msg(sb_checkpoint_open(&checkpoint, dir, &error) == SB_OK, "%s: %s", dir, error.message);
-    return checkpoint;
-}
-
-static void expect_error(enum sb_status status, const char *words)
-{
-    struct sb_checkpoint *checkpoint;
-    struct sb_error error = {0};
-    enum sb_status got = sb_checkpoint_open(&checkpoint, scratch("m"), &error);
-    ck_assert_msg(got == status && strstr(error.message, words), "expected %s \"%s\", got %s: %s",
-                  sb_status_name(status), words, sb_status_name(got), error.message);
-    ck_assert_ptr_null(checkpoint);
-}
 
 START_TEST(same_as_the_zip_file)
 {
