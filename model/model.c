@@ -171,6 +171,8 @@ static void place_heads(struct builder *b)
         m->dense_act = sb_act_of(activation);
         m->dimensions = (int)kernel.rows;
     }
+    if (sb_weights_pair_head(m->weights, &kernel))
+        m->pair_head = place_floats(b, &kernel);
     m->can_generate = sb_weights_has_mlm(m->weights);
     if (m->can_generate) {
         place_dense(b, &m->mlm, SB_MLM_KERNEL, SB_MLM_BIAS, 0);

@@ -57,6 +57,8 @@ struct sb_model {
     enum sb_act dense_act;
     int dimensions; /* of a sentence vector */
 
+    float *pair_head; /* [classes, 3 * dimensions]; NULL: none */
+
     bool can_generate;
     struct sb_dense mlm; /* H -> E */
     struct sb_norm mlm_norm;

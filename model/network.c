@@ -18,13 +18,24 @@ static float *allocate_floats(size_t count)
     return values;
 }
 
+/* Of the extra parameters a checkpoint may have the pair head. */
+static struct sb_param stored_value(const struct sb_network *n, const struct sb_weights *weights, size_t index)
+{
+    struct sb_param stored = {0};
+    if (n->roles[index].role == SB_PARAM_ROLES)
+        sb_weights_pair_head(weights, &stored);
+    else
+        stored = sb_weights_get(weights, n->roles[index].role, n->roles[index].layer);
+    return stored;
+}
+
 static void read_values(struct sb_network *n, const struct sb_weights *weights)
 {
     for (size_t i = 0; i < n->parameters.count; i++) {
         const struct sb_parameter *p = &n->items[i];
         if (p->is_new)
             continue;
-        struct sb_param stored = sb_weights_get(weights, n->roles[i].role, n->roles[i].layer);
+        struct sb_param stored = stored_value(n, weights, i);
         for (size_t row = 0; row < p->rows; row++)
             sb_param_row(n->values + p->offset + row * p->columns, &stored, row);
     }
@@ -48,6 +59,7 @@ static enum sb_status read_network(struct sb_network *n, const struct sb_weights
                                    const struct sb_network_options *options, struct sb_error *error)
 {
     n->config = *sb_weights_config(weights);
+    n->config.pair_head = SB_PAIR_HEAD_NONE; /* it is saved only if it is trained along: sb_network_set_pair_head */
     n->has_mlm = options->needs_mlm || sb_weights_has_mlm(weights);
     if (options->needs_pooler)
         n->config.pooling = SB_POOL_POOLER;
@@ -193,6 +205,11 @@ enum sb_status sb_network_save(const struct sb_network *network, const float *va
     enum sb_status status = sb_save_model(&source, dir, dtype, error);
     free(extras);
     return status;
+}
+
+void sb_network_set_pair_head(struct sb_network *network, enum sb_pair_head pair_head)
+{
+    network->config.pair_head = pair_head;
 }
 
 const struct sb_config *sb_network_config(const struct sb_network *network)

@@ -36,7 +36,8 @@
 
 struct sb_network;
 
-/* A parameter beside the model's own, such as a classification head; stored with the others. */
+/* A parameter beside the model's own, such as a classification head; stored with the others. It is new, except for the pair head
+   (SB_PAIR_HEAD_TENSOR) of a model that has one of this shape. */
 struct sb_extra_parameter {
     const char *name;
     size_t rows, columns; /* rows 0: a vector of `columns` */
@@ -61,6 +62,10 @@ SB_MUST_CHECK enum sb_status sb_network_like(struct sb_network **network, const 
 /* Copies what has the same name and shape in both. */
 void sb_network_copy_same(struct sb_network *to, const struct sb_network *from);
 void sb_network_free(struct sb_network *network);
+
+/* What the classes of the extra parameter SB_PAIR_HEAD_TENSOR (weights/config.h) are, from now on: a model that is saved then
+   scores pairs with it. Without this call a saved model has no pair head: that of the directory fits other vectors. */
+void sb_network_set_pair_head(struct sb_network *network, enum sb_pair_head pair_head);
 
 const struct sb_config *sb_network_config(const struct sb_network *network);
 const struct sb_tokenizer *sb_network_tokenizer(const struct sb_network *network);

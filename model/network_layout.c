@@ -84,13 +84,21 @@ static void append_attention(const struct appending *a)
     append_all(a, tables, (size_t)table_count);
 }
 
-static enum sb_status append_extra(struct sb_network *n, const struct sb_extra_parameter *extra, struct sb_error *error)
+static bool is_stored_pair_head(const struct sb_extra_parameter *extra, const struct sb_weights *weights)
+{
+    struct sb_param stored;
+    return strcmp(extra->name, SB_PAIR_HEAD_TENSOR) == 0 && sb_weights_pair_head(weights, &stored) &&
+           stored.rows == extra->rows && stored.columns == extra->columns;
+}
+
+static enum sb_status append_extra(struct sb_network *n, const struct sb_extra_parameter *extra,
+                                   const struct sb_weights *weights, struct sb_error *error)
 {
     struct sb_parameter parameter = {.rank = extra->rows ? 2 : 1,
                                      .rows = extra->rows ? extra->rows : 1,
                                      .columns = extra->columns,
                                      .decays = extra->decays,
-                                     .is_new = true};
+                                     .is_new = !is_stored_pair_head(extra, weights)};
     size_t length = strlen(extra->name);
     if (length == 0 || length >= sizeof parameter.name || sb_parameters_find(&n->parameters, extra->name))
         return sb_fail(error, SB_INVALID, "parameter '%.100s': its name is empty, longer than %zu bytes, or taken",
@@ -220,7 +228,7 @@ enum sb_status sb_network_lay_out(struct sb_network *n, const struct sb_weights 
 {
     enum sb_status status = append_model(n, is_not_stored, weights, options->extra_count, error);
     for (size_t i = 0; i < options->extra_count && status == SB_OK; i++)
-        status = append_extra(n, &options->extras[i], error);
+        status = append_extra(n, &options->extras[i], weights, error);
     if (status == SB_OK)
         find_places(n);
     return status;

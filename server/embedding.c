@@ -1,6 +1,7 @@
 #include "server/embedding.h"
 
 #include "base/cpu.h"
+#include "model/pair_score.h"
 #include "server/server_impl.h"
 
 #include <math.h>
@@ -200,6 +201,22 @@ double sb_embedding_cosine(const struct sb_embedding *embedding, size_t a, size_
     const float *u = embedding->vectors + a * n, *v = embedding->vectors + b * n;
     double lengths = sqrt(dot(u, u, n) * dot(v, v, n));
     return lengths > 0 ? dot(u, v, n) / lengths : 0;
+}
+
+void sb_embedding_denormalize(struct sb_embedding *embedding)
+{
+    size_t n = embedding->dimensions;
+    if (!sb_model_config(embedding->model)->normalize)
+        return;
+    for (size_t row = 0; row < embedding->rows.count; row++)
+        for (size_t i = 0; i < n; i++)
+            embedding->vectors[row * n + i] *= embedding->norms[row];
+}
+
+double sb_embedding_pair_score(const struct sb_embedding *embedding, size_t a, size_t b)
+{
+    size_t n = embedding->dimensions;
+    return sb_model_pair_score(embedding->model, embedding->vectors + a * n, embedding->vectors + b * n);
 }
 
 void sb_embedding_vector(const struct sb_embedding *embedding, size_t row, size_t n, enum sb_length length, float *out)

@@ -48,6 +48,11 @@ struct sb_model *sb_request_model(struct sb_request *request, const char *name);
 /* Cosine of rows a and b. */
 double sb_embedding_cosine(const struct sb_embedding *embedding, size_t a, size_t b);
 
+/* In ready(), or later: every vector becomes what it was before normalisation. */
+void sb_embedding_denormalize(struct sb_embedding *embedding);
+/* How likely rows a and b mean the same: what the model's pair head says, which it has, of denormalised vectors. In [0, 1]. */
+double sb_embedding_pair_score(const struct sb_embedding *embedding, size_t a, size_t b);
+
 enum sb_length {
     SB_LENGTH_MODEL, /* as the model makes it */
     SB_LENGTH_ONE,   /* normalised */

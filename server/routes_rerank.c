@@ -1,14 +1,20 @@
 /*
  * Ranking texts by their similarity to a query: text-embeddings-inference's and Cohere's shapes. The score is the
- * cosine of the sentence vectors, the number that /similarity gives; where clients expect [0, 1] a negative cosine is
- * shown as 0.
+ * probability that the model's pair head gives, and where it has none the cosine of the sentence vectors, the number
+ * that /similarity gives; where clients expect [0, 1] a negative cosine is shown as 0. Raw scores are the probability's
+ * logit, and the cosine as it is.
  */
+#include "model/pair_score.h"
 #include "server/embedding.h"
 #include "server/routes.h"
 #include "server/server_impl.h"
 #include "server/vector_text.h"
 
+#include <math.h>
 #include <stdlib.h>
+
+/* A probability that rounds to 0 or 1 has no logit. */
+#define TINY 1e-12
 
 struct ranked {
     size_t index;
@@ -39,16 +45,26 @@ static int compare(const void *a, const void *b)
     return x->index < y->index ? -1 : 1;
 }
 
+static double score(const struct rerank *r, size_t text)
+{
+    return sb_model_scores_pairs(r->embedding.model) ? sb_embedding_pair_score(&r->embedding, 0, text + 1)
+                                                     : sb_embedding_cosine(&r->embedding, 0, text + 1);
+}
+
 static void rank(struct rerank *r)
 {
     size_t texts = r->embedding.rows.count - 1;
+    if (sb_model_scores_pairs(r->embedding.model))
+        sb_embedding_denormalize(&r->embedding);
     for (size_t i = 0; i < texts; i++)
-        r->order[i] = (struct ranked){i, sb_embedding_cosine(&r->embedding, 0, i + 1)};
+        r->order[i] = (struct ranked){i, score(r, i)};
     qsort(r->order, texts, sizeof *r->order, compare);
 }
 
 static double shown(const struct rerank *r, double score)
 {
+    if (r->raw_scores && sb_model_scores_pairs(r->embedding.model))
+        return log(fmax(score, TINY) / fmax(1 - score, TINY));
     return r->raw_scores || score > 0 ? score : 0;
 }
 

@@ -1,10 +1,13 @@
 /*
  * Similar sentences: what is asked (texts, vectors, or stored sentences by id) becomes vectors, texts or both; then the
- * searches of the mode, their fusion, and if wished a new order of what they found by cosine.
+ * searches of the mode, their fusion, and if wished a new order of what they found: by the model's pair head, or by cosine
+ * where it has none or vectors are asked for, which have no text.
  */
+#include "model/pair_score.h"
 #include "retrieval/fusion.h"
 #include "retrieval/search_text.h"
 #include "server/collection_request.h"
+#include "server/rerank.h"
 #include "server/routes.h"
 #include "server/server_impl.h"
 #include "server/vector_text.h"
@@ -27,9 +30,9 @@ struct similar {
     struct sb_filter *filter;
     enum mode mode;
     int64_t top_k;
-    double min_score; /* as given, or below every score of the mode */
-    bool rerank;
-    bool is_again; /* the collection has changed its model while the texts were embedded */
+    double min_score;       /* as given, or below every score of the mode */
+    bool reranks, by_pairs; /* the latter: by the pair head of the collection's model */
+    bool is_again;          /* the collection has changed its model while the texts were embedded */
     size_t queries, dimensions;
     char model_hash[64];                /* of the model that made the queries' vectors */
     const cJSON *vector_list, *id_list; /* borrowed from the JSON; NULL unless that is what is asked */
@@ -37,12 +40,20 @@ struct similar {
     float *vectors;                     /* [queries, dimensions], owned; NULL: the embedding's */
     struct sb_text_query *texts;        /* [queries] */
     struct sb_sentences *stored;        /* [queries], of the ids */
+    struct sb_search_results by_meaning, by_words, fused;
+    struct sb_search_results *results; /* one of the three */
+    char model_name[128];              /* the collection's, when it was searched */
+    struct sb_rerank rerank;
 };
 
 static void similar_free(void *state)
 {
     struct similar *s = state;
+    sb_rerank_clear(&s->rerank);
     sb_embedding_clear(&s->embedding);
+    sb_search_results_free(&s->fused);
+    sb_search_results_free(&s->by_meaning);
+    sb_search_results_free(&s->by_words);
     sb_filter_free(s->filter);
     for (size_t i = 0; s->stored && i < s->queries; i++)
         sb_sentences_free(&s->stored[i]);
@@ -72,7 +83,7 @@ static bool parse_mode(struct sb_parse *parse, enum mode *mode)
 /* BM25 has no upper bound, and without words in common it is 0; a cosine is in [-1, 1]. */
 static bool parse_min_score(struct sb_parse *parse, struct similar *s)
 {
-    bool is_cosine = s->mode != MODE_LEXICAL || s->rerank;
+    bool is_cosine = s->mode != MODE_LEXICAL || s->reranks;
     s->min_score = is_cosine ? -1 : 0;
     return sb_parse_double(parse, "min_score", is_cosine ? -1 : 0, is_cosine ? 1 : 1e6, &s->min_score);
 }
@@ -212,48 +223,38 @@ static const float *query_vectors(const struct similar *s)
 /* How many each search is to find: one more for ids, which find themselves. */
 static size_t depth_of(const struct similar *s)
 {
-    bool joins = s->mode == MODE_HYBRID || (s->rerank && s->mode == MODE_LEXICAL);
+    bool chooses = s->mode == MODE_HYBRID || (s->reranks && s->mode == MODE_LEXICAL) || s->by_pairs;
     size_t depth = (size_t)s->top_k + (s->id_list != NULL);
-    if (joins && depth < CANDIDATES_MIN)
+    if (chooses && depth < CANDIDATES_MIN)
         depth = CANDIDATES_MIN;
-    if (joins && depth < CANDIDATES_A_MATCH * (size_t)s->top_k)
+    if (chooses && depth < CANDIDATES_A_MATCH * (size_t)s->top_k)
         depth = CANDIDATES_A_MATCH * (size_t)s->top_k;
     return depth < TOP_K_MAX ? depth : TOP_K_MAX;
 }
 
-static enum sb_status search_vectors(struct sb_request *request, struct sb_search_results *results,
-                                     struct sb_error *error)
+static enum sb_status search_vectors(struct sb_request *request, struct sb_error *error)
 {
     struct similar *s = request->state;
     struct sb_search search = {.vectors = query_vectors(s),
                                .queries = s->queries,
                                .top_k = depth_of(s),
-                               .min_score = s->min_score,
+                               .min_score = s->by_pairs ? -1 : s->min_score,
                                .keep = sb_filter_keep_of(s->filter),
                                .keep_context = s->filter,
                                .model_hash = s->model_hash};
-    return sb_store_search(request->server->store, request->params[0], &search, results, error);
+    return sb_store_search(request->server->store, request->params[0], &search, &s->by_meaning, error);
 }
 
-static enum sb_status search_texts(struct sb_request *request, struct sb_search_results *results,
-                                   struct sb_error *error)
+static enum sb_status search_texts(struct sb_request *request, struct sb_error *error)
 {
     struct similar *s = request->state;
     struct sb_text_search search = {.texts = s->texts,
                                     .queries = s->queries,
                                     .top_k = depth_of(s),
-                                    .min_score = s->mode == MODE_LEXICAL && !s->rerank ? s->min_score : 0,
+                                    .min_score = s->mode == MODE_LEXICAL && !s->reranks ? s->min_score : 0,
                                     .keep = sb_filter_keep_of(s->filter),
                                     .keep_context = s->filter};
-    return sb_store_search_text(request->server->store, request->params[0], &search, results, error);
-}
-
-static int by_score(const void *a, const void *b)
-{
-    const struct sb_match *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score < y->score ? 1 : -1;
-    return strcmp(x->sentence.id, y->sentence.id);
+    return sb_store_search_text(request->server->store, request->params[0], &search, &s->by_words, error);
 }
 
 /* The cosine of a query and a match as it is stored. A match that has been deleted since ranks last. */
@@ -270,27 +271,25 @@ static double cosine_of(struct sb_request *request, const struct similar *s, siz
     return sum;
 }
 
-static void rerank(struct sb_request *request, struct sb_search_results *results)
+static void rank_by_cosine(struct sb_request *request)
 {
-    const struct similar *s = request->state;
-    for (size_t query = 0, i = 0; query < results->queries; query++) {
-        size_t first = i;
+    struct similar *s = request->state;
+    struct sb_search_results *results = s->results;
+    for (size_t query = 0, i = 0; query < results->queries; query++)
         for (; i < results->ends[query]; i++)
             results->matches[i].score = cosine_of(request, s, query, results->matches[i].sentence.id);
-        if (i > first)
-            qsort(results->matches + first, i - first, sizeof *results->matches, by_score);
-    }
+    sb_rerank_sort(results);
 }
 
 /* ---- the reply ---- */
 
 /* At most top_k, and not the sentence itself that was asked about. */
-static void put_matches(struct sb_buffer *body, const struct similar *s, const struct sb_search_results *results,
-                        size_t query)
+static void put_matches(struct sb_buffer *body, const struct similar *s, size_t query)
 {
+    const struct sb_search_results *results = s->results;
     size_t first = query ? results->ends[query - 1] : 0, count = 0;
     const char *own_id = s->stored ? s->stored[query].items[0].id : "";
-    double low = s->rerank ? s->min_score : -INFINITY;
+    double low = s->reranks ? s->min_score : -INFINITY;
     sb_buffer_text(body, query ? ",{\"matches\":[" : "{\"matches\":[");
     for (size_t i = first; i < results->ends[query] && count < (size_t)s->top_k; i++) {
         const struct sb_match *match = &results->matches[i];
@@ -305,20 +304,24 @@ static void put_matches(struct sb_buffer *body, const struct similar *s, const s
     sb_buffer_text(body, "]}");
 }
 
-static void send_matches(struct sb_request *request, const struct sb_search_results *results, const char *model)
+static void send_matches(struct sb_request *request)
 {
     const struct similar *s = request->state;
     struct sb_buffer *body = &request->reply.body;
     sb_buffer_text(body, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < s->queries; i++)
-        put_matches(body, s, results, i);
+        put_matches(body, s, i);
     sb_buffer_text(body, "],\"model\":");
-    sb_put_text(body, model);
+    sb_put_text(body, s->model_name);
     sb_buffer_text(body, ",");
-    sb_put_usage(body, s->embedding.rows.tokens);
+    sb_put_usage(body, s->embedding.rows.tokens + s->rerank.embedding.rows.tokens);
     sb_buffer_text(body, "}");
     sb_request_send(request, 200);
 }
+
+/* ---- the steps ---- */
+
+static void rerank_later(struct sb_request *request);
 
 static void embed(struct sb_request *request)
 {
@@ -331,40 +334,75 @@ static void embed(struct sb_request *request)
     sb_embedding_start(&s->embedding, request, model);
 }
 
+static enum sb_status run_searches(struct sb_request *request, struct sb_error *error)
+{
+    struct similar *s = request->state;
+    struct sb_collection_info info;
+    if (s->embedding.vectors)
+        sb_embedding_normalize(&s->embedding);
+    enum sb_status status = sb_store_describe(request->server->store, request->params[0], &info, error);
+    if (status != SB_OK)
+        return status;
+    snprintf(s->model_name, sizeof s->model_name, "%s", info.model_name);
+    if (s->mode != MODE_LEXICAL)
+        status = search_vectors(request, error);
+    if (status == SB_OK && s->mode != MODE_VECTOR)
+        status = search_texts(request, error);
+    if (status == SB_OK && s->mode == MODE_HYBRID)
+        status = sb_fuse(&s->fused, &s->by_meaning, &s->by_words, depth_of(s), error);
+    s->results = s->mode == MODE_HYBRID ? &s->fused : s->mode == MODE_LEXICAL ? &s->by_words : &s->by_meaning;
+    return status;
+}
+
+static void rerank(struct sb_request *request)
+{
+    struct similar *s = request->state;
+    struct sb_model *model = sb_collection_model(request);
+    if (!model)
+        return;
+    s->rerank.ready = rerank_later;
+    sb_rerank_start(&s->rerank, request, model, s->texts, s->results);
+}
+
+/* The collection got another model while the texts were embedded: once more, with that one. */
+static void search_again(struct sb_request *request)
+{
+    struct similar *s = request->state;
+    s->is_again = true;
+    sb_search_results_free(&s->by_meaning);
+    sb_embedding_again(&s->embedding);
+    embed(request);
+}
+
 static void search(struct sb_request *request)
 {
     struct similar *s = request->state;
-    struct sb_search_results by_meaning = {0}, by_words = {0}, fused = {0}, *results;
-    struct sb_collection_info info;
     struct sb_error error;
-    if (s->embedding.vectors)
-        sb_embedding_normalize(&s->embedding);
-    enum sb_status status = sb_store_describe(request->server->store, request->params[0], &info, &error);
-    if (status == SB_OK && s->mode != MODE_LEXICAL)
-        status = search_vectors(request, &by_meaning, &error);
-    if (status == SB_OK && s->mode != MODE_VECTOR)
-        status = search_texts(request, &by_words, &error);
-    if (status == SB_OK && s->mode == MODE_HYBRID)
-        status = sb_fuse(&fused, &by_meaning, &by_words, depth_of(s), &error);
-    results = s->mode == MODE_HYBRID ? &fused : s->mode == MODE_LEXICAL ? &by_words : &by_meaning;
-    if (status == SB_OK && s->rerank && s->mode != MODE_VECTOR)
-        rerank(request, results);
-    bool repeats = status == SB_CONFLICT && s->embedding.model && !s->is_again;
-    if (status == SB_OK)
-        send_matches(request, results, info.model_name);
-    else if (!repeats)
+    enum sb_status status = run_searches(request, &error);
+    if (status == SB_CONFLICT && s->embedding.model && !s->is_again) {
+        search_again(request);
+    } else if (status != SB_OK) {
         sb_request_fail(request, status, NULL, &error);
-    sb_search_results_free(&fused);
-    sb_search_results_free(&by_meaning);
-    sb_search_results_free(&by_words);
-    if (repeats) {
-        s->is_again = true;
-        sb_embedding_again(&s->embedding);
-        embed(request);
+    } else if (s->by_pairs) {
+        rerank(request);
+    } else {
+        if (s->reranks && s->mode != MODE_VECTOR)
+            rank_by_cosine(request);
+        send_matches(request);
     }
 }
 
-/* ---- the steps ---- */
+static void send_reranked(struct sb_request *request)
+{
+    struct similar *s = request->state;
+    sb_rerank_scores(&s->rerank);
+    send_matches(request);
+}
+
+static void rerank_later(struct sb_request *request)
+{
+    sb_request_later(request, send_reranked);
+}
 
 static void search_later(struct sb_request *request)
 {
@@ -385,7 +423,14 @@ static void begin(struct sb_request *request)
         sb_request_fail(request, status, s->vector_list ? "vector" : s->id_list ? "id" : "query", &error);
         return;
     }
-    if (s->vectors || (s->mode == MODE_LEXICAL && !s->rerank)) {
+    if (s->reranks && !s->vector_list) {
+        struct sb_model *model = sb_collection_model(request);
+        if (!model)
+            return;
+        s->by_pairs = sb_model_scores_pairs(model);
+        sb_model_release(model);
+    }
+    if (s->vectors || (s->mode == MODE_LEXICAL && (!s->reranks || s->by_pairs))) {
         search(request);
         return;
     }
@@ -403,7 +448,7 @@ void sb_handle_similar(struct sb_request *request)
     s->embedding.options.truncate = true;
     s->embedding.ready = search_later;
     s->top_k = 10;
-    if (!parse_mode(&parse, &s->mode) || !sb_parse_bool(&parse, "rerank", &s->rerank) ||
+    if (!parse_mode(&parse, &s->mode) || !sb_parse_bool(&parse, "rerank", &s->reranks) ||
         !parse_query(&parse, s, request->server->options.max_client_batch) ||
         !sb_parse_int(&parse, "top_k", 1, TOP_K_MAX, &s->top_k) || !parse_min_score(&parse, s) ||
         !sb_parse_filter(&parse, "filter", &s->filter))

@@ -87,7 +87,7 @@ static enum sb_status open_network(struct sb_finetune *f, const char *model, str
     size_t hidden = (size_t)config.hidden_size, classes = classes_of(r);
     size_t dimensions = f->dense ? sb_dense_head_dimensions(f->dense) : hidden;
     if (classes)
-        extras[options.extra_count++] = (struct sb_extra_parameter){SB_CLASSIFIER_KERNEL, classes, 3 * dimensions, true};
+        extras[options.extra_count++] = (struct sb_extra_parameter){SB_PAIR_HEAD_TENSOR, classes, 3 * dimensions, true};
     if (f->dense) {
         options.without_dense = true;
         sb_dense_head_list(f->dense, extras + options.extra_count);
@@ -141,6 +141,27 @@ static enum sb_status open_materials(struct sb_finetune *f, struct sb_error *err
         if (sb_recipe_rows_of(f->recipe, i) == i)
             status = open_material(f, i, error);
     return status;
+}
+
+static bool has_only_nli(const struct sb_finetune *f, size_t objective)
+{
+    for (size_t i = 0; i < f->material_count; i++)
+        if (f->materials[i].objective == objective)
+            return sb_data_kinds(f->materials[i].data) == 1u << SB_DATA_NLI;
+    return false;
+}
+
+/* What the softmax loss teaches: same or different where pairs are among its data, else NLI. Whitened vectors are others than
+   those that the head has learned from. */
+static void name_pair_head(struct sb_finetune *f)
+{
+    enum sb_pair_head head = SB_PAIR_HEAD_NONE;
+    for (size_t i = 0; i < f->recipe->objectives.count && f->recipe->whiten.dimensions == 0; i++) {
+        const struct sb_loss_class *class = sb_recipe_loss_class(objective_at(f, i));
+        if (class && class->needs & SB_LOSS_NEEDS_CLASSES && head != SB_PAIR_HEAD_PAIRS)
+            head = has_only_nli(f, sb_recipe_rows_of(f->recipe, i)) ? SB_PAIR_HEAD_NLI : SB_PAIR_HEAD_PAIRS;
+    }
+    sb_network_set_pair_head(f->network, head);
 }
 
 /* Better now than after the training. */
@@ -324,6 +345,8 @@ enum sb_status sb_finetune_new(struct sb_finetune **run, const struct sb_recipe 
     enum sb_status status = open_network(f, model, error);
     if (status == SB_OK)
         status = open_materials(f, error);
+    if (status == SB_OK)
+        name_pair_head(f);
     if (status == SB_OK)
         status = check_whitening(f, error);
     if (status == SB_OK)

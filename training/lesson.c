@@ -51,10 +51,10 @@ static enum sb_status check_loss(const struct sb_lesson *l, const struct sb_less
         return sb_fail(error, SB_INVALID, "objective '%s' needs a teacher: name a model directory", name);
     if (needs(loss, SB_LOSS_NEEDS_CLASSES)) {
         const struct sb_parameter *p =
-            sb_parameters_find(sb_network_parameters(l->setup.network), SB_CLASSIFIER_KERNEL);
+            sb_parameters_find(sb_network_parameters(l->setup.network), SB_PAIR_HEAD_TENSOR);
         if (!p || p->rows != loss->options.classes || p->columns != 3 * l->dimensions)
             return sb_fail(error, SB_INVALID, "objective '%s': the network has no '%s' of [%zu, %zu]", name,
-                           SB_CLASSIFIER_KERNEL, loss->options.classes, 3 * l->dimensions);
+                           SB_PAIR_HEAD_TENSOR, loss->options.classes, 3 * l->dimensions);
     }
     return SB_OK;
 }
@@ -340,7 +340,7 @@ static enum sb_status vector_losses(struct sb_lesson *l, double weight, float *g
     for (size_t i = 0; i < s->loss_count && status == SB_OK; i++, at++) {
         struct sb_loss_input in = loss_input(l, &s->losses[i], weight);
         if (needs(&s->losses[i], SB_LOSS_NEEDS_CLASSES)) {
-            size_t offset = parameter(l, SB_CLASSIFIER_KERNEL)->offset;
+            size_t offset = parameter(l, SB_PAIR_HEAD_TENSOR)->offset;
             in.kernel = sb_network_values(s->network) + offset;
             in.dkernel = sb_parallel_rank(s->parallel) == 0 ? gradients + offset : NULL;
         }

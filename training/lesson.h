@@ -55,8 +55,8 @@ struct sb_lesson_setup {
     uint64_t schedule_steps;
 };
 
-/* Names of parameters that a lesson needs beside the model's own (struct sb_network_options, extras). */
-#define SB_CLASSIFIER_KERNEL "classifier.weight" /* [classes, 3 dimensions]: the softmax head of [u; v; |u - v|] */
+/* Names of parameters that a lesson needs beside the model's own (struct sb_network_options, extras), and the pair head of the
+   softmax loss, SB_PAIR_HEAD_TENSOR[classes, 3 dimensions] (weights/config.h). */
 #define SB_POOL_NORM_GAMMA "pool_norm.weight"
 #define SB_POOL_NORM_BETA "pool_norm.bias"
 

@@ -77,6 +77,12 @@ const char *sb_pooling_name(enum sb_pooling pooling)
     return pooling == SB_POOL_CLS ? "cls" : pooling == SB_POOL_MEAN ? "mean" : "pooler";
 }
 
+const char *sb_pair_head_name(enum sb_pair_head head)
+{
+    static const char *const names[] = {[SB_PAIR_HEAD_PAIRS] = "pairs", [SB_PAIR_HEAD_NLI] = "nli"};
+    return names[head];
+}
+
 static enum sb_status read_integers(struct sb_config *config, const cJSON *json, struct sb_error *error)
 {
     for (size_t i = 0; i < COUNT(integer_keys); i++) {
@@ -131,6 +137,18 @@ static enum sb_status read_activations(struct sb_config *config, const cJSON *js
     if (status == SB_OK && config->pooler_activation != SB_LINEAR && config->pooler_activation != SB_TANH)
         status = sb_fail(error, SB_UNSUPPORTED, "\"pooler_activation\" must be \"linear\" or \"tanh\"");
     return status;
+}
+
+static enum sb_status read_pair_head(struct sb_config *config, const cJSON *json, struct sb_error *error)
+{
+    const char *name = NULL;
+    enum sb_status status = sb_json_get_string(&name, json, "pair_head", error);
+    if (status != SB_OK || !name)
+        return status;
+    for (config->pair_head = SB_PAIR_HEAD_PAIRS; config->pair_head <= SB_PAIR_HEAD_NLI; config->pair_head++)
+        if (strcmp(name, sb_pair_head_name(config->pair_head)) == 0)
+            return SB_OK;
+    return sb_fail(error, SB_UNSUPPORTED, "\"pair_head\" is \"%.60s\"; known are pairs and nli", name);
 }
 
 /* Kinds of models that have BERT's shape but compute something else are refused rather than computed wrongly. */
@@ -222,6 +240,8 @@ enum sb_status sb_config_from_json(struct sb_config *config, const cJSON *json, 
         status = derive_sizes(config, error);
     if (status == SB_OK)
         status = sb_config_read_attention(config, json, error);
+    if (status == SB_OK)
+        status = read_pair_head(config, json, error);
     config->max_length = config->max_position_embeddings;
     return status;
 }
@@ -321,6 +341,14 @@ static bool add_text(cJSON *json, const char *key, const char *text)
     return has(json, key) || cJSON_AddStringToObject(json, key, text);
 }
 
+/* Training may add the head, or make vectors that it does not know. */
+static bool put_pair_head(cJSON *json, const struct sb_config *config)
+{
+    const char *name = sb_pair_head_name(config->pair_head);
+    cJSON_DeleteItemFromObjectCaseSensitive(json, "pair_head");
+    return !name || cJSON_AddStringToObject(json, "pair_head", name);
+}
+
 bool sb_config_add_missing(cJSON *json, const struct sb_config *config)
 {
     struct sb_config copy = *config; /* the field helpers serve reading too */
@@ -337,7 +365,7 @@ bool sb_config_add_missing(cJSON *json, const struct sb_config *config)
     for (size_t i = 0; i < COUNT(float_keys) && good; i++)
         good = has(json, float_keys[i].key) ||
                add_float(json, float_keys[i].key, *float_field(&copy, float_keys[i].field));
-    return good && sb_config_put_attention(json, config);
+    return good && sb_config_put_attention(json, config) && put_pair_head(json, config);
 }
 
 cJSON *sb_config_describe(const struct sb_config *config)

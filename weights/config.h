@@ -20,6 +20,17 @@ enum sb_pooling {
     SB_POOL_MEAN,   /* mean over the row's tokens of the last layer */
 };
 
+/* What a pair head's classes are: a layer over two sentence vectors, [u; v; |u - v|], that says how their texts relate
+   (Reimers and Gurevych, "Sentence-BERT", 2019). The first two classes are those of labelled pairs, different and same; the next
+   three those of NLI: entailment, neutral, contradiction. A head may have learned only some of them. */
+enum sb_pair_head {
+    SB_PAIR_HEAD_NONE,
+    SB_PAIR_HEAD_PAIRS, /* classes 0 and 1 */
+    SB_PAIR_HEAD_NLI,   /* classes 2, 3 and 4 */
+};
+
+#define SB_PAIR_HEAD_TENSOR "classifier.weight" /* [classes, 3 * dimensions of a vector], without a bias */
+
 struct sb_config {
     char model_type[32];         /* "bert", "roformer" */
     int hidden_size;             /* H, 1..8192 */
@@ -37,6 +48,7 @@ struct sb_config {
     enum sb_activation pooler_activation; /* SB_LINEAR or SB_TANH */
     enum sb_pooling pooling;
     struct sb_attention_config attention;
+    enum sb_pair_head pair_head; /* key pair_head: "pairs" or "nli"; the head is the tensor SB_PAIR_HEAD_TENSOR */
     bool normalize;                                                       /* vectors are divided by their L2 norm */
     float hidden_dropout_prob, attention_dropout_prob, initializer_range; /* for training */
     int max_length; /* tokens of a row to embed: sentence_bert_config's max_seq_length, else P */

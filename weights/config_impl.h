@@ -28,6 +28,7 @@ SB_MUST_CHECK enum sb_status sb_config_read_attention(struct sb_config *config, 
                                                       struct sb_error *error);
 bool sb_config_put_attention(cJSON *json, const struct sb_config *config);
 
+const char *sb_pair_head_name(enum sb_pair_head head);         /* "pairs", "nli"; NULL: none */
 const char *sb_pooling_name(enum sb_pooling pooling);          /* "pooler", "cls", "mean" */
 const char *sb_activation_name(enum sb_activation activation); /* as hidden_act says it */
 

@@ -196,6 +196,16 @@ static enum sb_status convert_dense(const struct sb_weights *weights, const char
     return status;
 }
 
+static enum sb_status save_weights(const struct format *format, struct sb_weights *weights, const char *src,
+                                   const char *dst, enum sb_dtype dtype, struct sb_error *error)
+{
+    struct sb_named_param head = {.name = SB_PAIR_HEAD_TENSOR, .is_matrix = true};
+    struct sb_model_source source = {
+        .dir = src, .config = sb_weights_config(weights), .get = from_weights, .context = weights, .extras = &head};
+    source.extra_count = sb_weights_pair_head(weights, &head.param);
+    return save(format, &source, dst, dtype, error);
+}
+
 static enum sb_status convert(const struct format *format, const char *src, const char *dst, enum sb_dtype dtype,
                               struct sb_error *error)
 {
@@ -210,10 +220,7 @@ static enum sb_status convert(const struct format *format, const char *src, cons
     if (status == SB_OK)
         status = convert_dense(weights, dst, dtype, error);
     if (status == SB_OK)
-        status = save(format,
-                      &(struct sb_model_source){
-                          .dir = src, .config = sb_weights_config(weights), .get = from_weights, .context = weights},
-                      dst, dtype, error);
+        status = save_weights(format, weights, src, dst, dtype, error);
     sb_weights_close(weights);
     return status;
 }

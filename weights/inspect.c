@@ -4,6 +4,7 @@
 #include "weights/config_impl.h"
 #include "weights/dense_impl.h"
 #include "weights/grow_impl.h"
+#include "weights/pair_head_impl.h"
 #include "weights/parameters_impl.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@ struct inspection {
     const char *dir;
     struct sb_checkpoint *checkpoint;
     struct sb_config config;
-    bool has_config;
+    bool has_config, has_pair_head;
     struct sb_match match; /* empty without a config */
     struct sb_dense dense;
     struct sb_problem *problems;
@@ -65,6 +66,16 @@ static enum sb_status inspect_dense(struct inspection *in, struct sb_error *erro
     return note(in, "dense", status, &problem, error);
 }
 
+static enum sb_status inspect_pair_head(struct inspection *in, struct sb_error *error)
+{
+    struct sb_param head;
+    struct sb_error problem;
+    size_t dimensions = in->dense.checkpoint ? in->dense.kernel.rows : (size_t)in->config.hidden_size;
+    enum sb_status status = sb_pair_head_find(&head, in->checkpoint, &in->config, dimensions, in->dir, &problem);
+    in->has_pair_head = status == SB_OK && in->config.pair_head != SB_PAIR_HEAD_NONE;
+    return note(in, "pair_head", status, &problem, error);
+}
+
 static enum sb_status inspect_data(struct inspection *in, struct sb_error *error)
 {
     struct sb_error problem;
@@ -95,6 +106,8 @@ static enum sb_status inspect(struct inspection *in, struct sb_error *error)
         status = inspect_parameters(in, error);
     if (status == SB_OK && in->has_config)
         status = inspect_dense(in, error);
+    if (status == SB_OK && in->has_config)
+        status = inspect_pair_head(in, error);
     if (status == SB_OK)
         status = inspect_data(in, error);
     return status;
@@ -113,7 +126,9 @@ static enum sb_pooling pooling_of(const struct inspection *in)
 
 static const char *use_of(const struct inspection *in, size_t index)
 {
-    return in->has_config ? use_names[in->match.uses[index]] : "unknown";
+    bool is_pair_head =
+        in->has_pair_head && strcmp(sb_checkpoint_at(in->checkpoint, index)->name, SB_PAIR_HEAD_TENSOR) == 0;
+    return is_pair_head ? use_names[SB_TENSOR_USED] : in->has_config ? use_names[in->match.uses[index]] : "unknown";
 }
 
 static void add_shape(struct sb_buffer *text, const struct sb_tensor *tensor, const char *between)
@@ -159,6 +174,9 @@ static void print_config(struct sb_buffer *report, const struct inspection *in)
     sb_buffer_format(report, "%s, rows of at most %d tokens\n", c->normalize ? ", normalized" : "", c->max_length);
     sb_buffer_format(report, "generates  %s\n",
                      has_param(in, SB_MLM_KERNEL) ? "yes" : "no (there is no masked language model head)");
+    if (in->has_pair_head)
+        sb_buffer_format(report, "pairs      scored by a head that learned from %s\n",
+                         c->pair_head == SB_PAIR_HEAD_NLI ? "NLI" : "labelled pairs");
 }
 
 static void print_tensors(struct sb_buffer *report, const struct inspection *in)

@@ -2,6 +2,7 @@
 
 #include "weights/config_impl.h"
 #include "base/hash.h"
+#include "weights/pair_head_impl.h"
 #include "weights/parameters_impl.h"
 #include "weights/weights_impl.h"
 
@@ -20,6 +21,7 @@ struct sb_weights {
     struct sb_checkpoint *checkpoint;
     struct sb_match match;
     struct sb_dense dense;
+    struct sb_param pair_head;
     struct lazy_hash *hash;
 };
 
@@ -66,6 +68,12 @@ static enum sb_status open_dense(struct sb_weights *weights, const char *dir, st
     return status;
 }
 
+static enum sb_status open_pair_head(struct sb_weights *weights, const char *dir, struct sb_error *error)
+{
+    size_t dimensions = weights->dense.checkpoint ? weights->dense.kernel.rows : (size_t)weights->config.hidden_size;
+    return sb_pair_head_find(&weights->pair_head, weights->checkpoint, &weights->config, dimensions, dir, error);
+}
+
 static struct lazy_hash *lazy_hash_new(void)
 {
     struct lazy_hash *hash = calloc(1, sizeof *hash);
@@ -92,6 +100,8 @@ enum sb_status sb_weights_open(struct sb_weights **weights, const char *dir, str
         status = open_parameters(opened, dir, error);
     if (status == SB_OK)
         status = open_dense(opened, dir, error);
+    if (status == SB_OK)
+        status = open_pair_head(opened, dir, error);
     if (status != SB_OK)
         goto cleanup;
     if (opened->config.pooling == SB_POOL_POOLER && !sb_weights_has_pooler(opened))
@@ -156,6 +166,12 @@ bool sb_weights_dense(const struct sb_weights *weights, struct sb_param *kernel,
     *bias = weights->dense.bias;
     *activation = weights->dense.activation;
     return true;
+}
+
+bool sb_weights_pair_head(const struct sb_weights *weights, struct sb_param *kernel)
+{
+    *kernel = weights->pair_head;
+    return kernel->data != NULL;
 }
 
 /* Role, layout and bytes: the same numbers in another place or layout are another model. */

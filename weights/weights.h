@@ -128,8 +128,11 @@ bool sb_weights_has_pooler(const struct sb_weights *weights);
 bool sb_weights_dense(const struct sb_weights *weights, struct sb_param *kernel, struct sb_param *bias,
                       enum sb_activation *activation);
 
-/* Identifies these weights and this config: hex digits of a 128-bit hash over what decides the numbers that come out,
-   the config (less what only training uses) and every used tensor's bytes. The same weights in another file format may
+/* The head that config.pair_head speaks of: [classes, 3 * dimensions]. False if the model has none. */
+bool sb_weights_pair_head(const struct sb_weights *weights, struct sb_param *kernel);
+
+/* Identifies these weights and this config: hex digits of a 128-bit hash over what decides vectors and logits,
+   the config (less what only training uses) and every tensor's bytes that they come from. The same weights in another file format may
    have another hash. Tells models apart, but is not cryptographic. The first call reads all weights, 40 MB in about 5
    ms; it is safe from any thread. NUL-terminated, borrowed. */
 const char *sb_weights_hash(const struct sb_weights *weights);

@@ -114,7 +114,7 @@ static void open_network(struct run *r, const struct variant *v)
         hidden = 12;
     }
     if (v->classifier)
-        extras[options.extra_count++] = (struct sb_extra_parameter){SB_CLASSIFIER_KERNEL, 5, 3 * hidden, true};
+        extras[options.extra_count++] = (struct sb_extra_parameter){SB_PAIR_HEAD_TENSOR, 5, 3 * hidden, true};
     if (v->norm) {
         extras[options.extra_count++] = (struct sb_extra_parameter){SB_POOL_NORM_GAMMA, 0, hidden, false};
         extras[options.extra_count++] = (struct sb_extra_parameter){SB_POOL_NORM_BETA, 0, hidden, false};
